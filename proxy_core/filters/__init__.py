@@ -1,0 +1,1 @@
+"""Bytes meet policy: what a filter is, how a chain runs, and which filters exist."""

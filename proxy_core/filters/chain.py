@@ -1,0 +1,290 @@
+"""How the filters of one connection are run. Mirrors Envoy's `FilterManagerImpl`: one loop for reading, one for writing.
+
+The chain knows its connection only as a `ChainHost`. Rules, in the order in which they matter:
+
+1. After every callback look again: a filter may have closed the connection. Nothing runs on a connection that is not open.
+2. A filter is greeted with `on_new_connection` at most once, when iteration first reaches it.
+3. Every read filter is given the connection's own read buffer. What it does not drain stays there, and a new pass starts at the
+   first filter again.
+4. `end_stream` is told to each filter exactly once, and a filter that has been told and stopped is the gate for those
+   behind it until it continues or injects.
+5. Who stopped the chain, and since when, is remembered. A chain that is parked with nothing left to wake it is a stall.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional, Protocol
+
+from ..buffer import Buffer
+from .api import STOP_ITERATION, ConnectionEvent, Hold, ReadFilter, WriteFilter
+
+
+class Clock(Protocol):
+    """What a chain needs of the reactor."""
+
+    now: float
+
+    def after(self, delay: float, callback: Callable[[], None], owner: Any = None) -> Any:
+        """A timer; has `cancel()`."""
+
+
+class ChainHost(Protocol):
+    """What a chain needs of its connection."""
+
+    is_open: bool
+    read_buffer: Buffer
+
+    @property
+    def reactor(self) -> Clock:
+        """Time and timers."""
+
+    @property
+    def read_ended(self) -> bool:
+        """Whether the peer has finished sending and its bytes are all in the read buffer."""
+
+    @property
+    def may_read_more(self) -> bool:
+        """Whether more bytes can still arrive without the chain draining any."""
+
+    def chain_moved(self) -> None:
+        """Filters ran outside a read of the connection: bytes may have been drained."""
+
+    def queue_write(self, data: Buffer, end_stream: bool) -> None:
+        """Past the last write filter: take all of `data` for the socket."""
+
+    def flush(self) -> None:
+        """Send what is queued, and go on with a close that waited for a write filter's hold."""
+
+    @property
+    def accepts_writes(self) -> bool:
+        """Whether bytes may still be queued: open, or flushing towards a close that waits for a write filter."""
+
+    def stalled(self, filter_name: str, since: float) -> None:
+        """The chain is parked by this filter and nothing is left that could wake it."""
+
+
+class _Hold:
+    """One thing a filter waits for."""
+
+    __slots__ = ("reason", "_holds", "_when_none")
+
+    def __init__(self, reason: str, holds: List[_Hold], when_none: Callable[[], None]) -> None:
+        self.reason = reason
+        self._holds = holds
+        self._when_none = when_none
+        holds.append(self)
+
+    def release(self) -> None:
+        """Not waiting any more."""
+        if self in self._holds:
+            self._holds.remove(self)
+            if not self._holds:
+                self._when_none()
+
+
+class _ReadSlot:
+    """One read filter's place in the chain, and the callbacks it was given."""
+
+    __slots__ = ("connection", "name", "filter", "_chain", "_index", "told_end")
+
+    def __init__(self, chain: ReadChain, index: int, read_filter: ReadFilter, name: str) -> None:
+        self.connection = chain.host
+        self.name = name
+        self.filter = read_filter
+        self.told_end = False
+        self._chain = chain
+        self._index = index
+
+    def continue_reading(self) -> None:
+        """Run the filters after this one on what is buffered."""
+        self._chain.resume_after(self._index)
+
+    def inject_read_data_to_filter_chain(self, data: Buffer, end_stream: bool) -> None:
+        """Run the filters after this one on `data`."""
+        self._chain.inject_after(self._index, data, end_stream)
+
+    def hold(self, reason: str) -> Hold:
+        """See `filters.api.ReadFilterCallbacks.hold`."""
+        return _Hold(reason, self._chain.holds, self._chain.check_stall)
+
+    def schedule(self, delay: float, callback: Callable[[], None], reason: str) -> Any:
+        """See `filters.api.ReadFilterCallbacks.schedule`."""
+        hold = self.hold(reason)
+
+        def fire() -> None:
+            if self._chain.host.is_open:
+                callback()
+            hold.release()
+        return self._chain.host.reactor.after(delay, fire, self._chain.host)
+
+
+class ReadChain:
+    """The read filters of one connection, first added first run."""
+
+    __slots__ = ("host", "holds", "parked_since", "stalled", "_slots", "_greeted", "_parked")
+
+    def __init__(self, host: ChainHost) -> None:
+        self.host = host
+        self.holds: List[_Hold] = []
+        self.parked_since = 0.0
+        self.stalled = False
+        self._slots: List[_ReadSlot] = []
+        self._greeted = 0
+        self._parked = -1  # index of the filter that parked the chain, -1 for none
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, read_filter: ReadFilter, name: str) -> None:
+        """Append a filter and hand it its callbacks."""
+        slot = _ReadSlot(self, len(self._slots), read_filter, name)
+        self._slots.append(slot)
+        read_filter.initialize_read_filter_callbacks(slot)
+
+    def filters(self) -> List[_ReadSlot]:
+        """The slots in order: `.name` and `.filter` of each."""
+        return list(self._slots)
+
+    @property
+    def parked_by(self) -> str:
+        """The name of the filter that stopped the chain before its end, "" if none did."""
+        return self._slots[self._parked].name if self._parked >= 0 else ""
+
+    def initialize(self) -> None:
+        """Greet the filters in order until one stops. Called once, when the connection is set up."""
+        for index in range(self._greeted, len(self._slots)):
+            self._greeted = index + 1
+            if self._slots[index].filter.on_new_connection() is STOP_ITERATION or not self.host.is_open:
+                self._stopped(index)
+                return
+
+    def on_read(self) -> None:
+        """Bytes arrived, or the peer finished: a pass from the first filter."""
+        host = self.host
+        self._run(0, host.read_buffer, host.read_ended)
+
+    def resume_after(self, index: int) -> None:
+        """`continue_reading` of the filter at `index`."""
+        if not self.host.is_open:
+            return
+        if self._parked <= index:
+            self._parked = -1
+        self._run(index + 1, self.host.read_buffer, self.host.read_ended)
+        self.host.chain_moved()
+
+    def inject_after(self, index: int, data: Buffer, end_stream: bool) -> None:
+        """`inject_read_data_to_filter_chain` of the filter at `index`."""
+        if not self.host.is_open:
+            return
+        if end_stream:
+            self._slots[index].told_end = True
+        self._run(index + 1, data, end_stream)
+        self.host.chain_moved()
+
+    def _run(self, start: int, data: Buffer, end_stream: bool) -> None:
+        host = self.host
+        slots = self._slots
+        if not host.is_open:
+            return
+        for index in range(start, len(slots)):
+            slot = slots[index]
+            if index >= self._greeted:
+                self._greeted = index + 1
+                if slot.filter.on_new_connection() is STOP_ITERATION or not host.is_open:
+                    self._stopped(index)
+                    return
+            if slot.told_end:
+                return
+            if end_stream:
+                slot.told_end = True
+            elif not data.size:
+                continue
+            if slot.filter.on_data(data, end_stream) is STOP_ITERATION or not host.is_open:
+                self._stopped(index)
+                return
+        self._parked = -1
+
+    def _stopped(self, index: int) -> None:
+        """A pass ended at `index`. The last filter consumes, so only an earlier one parks the chain."""
+        if index == len(self._slots) - 1 or not self.host.is_open:
+            self._parked = -1
+        elif self._parked != index:
+            self._parked = index
+            self.parked_since = self.host.reactor.now
+            self.stalled = False
+        if self._parked >= 0:
+            self.check_stall()
+
+    def check_stall(self) -> None:
+        """Report, once per parking, that nothing is left that could wake a parked chain."""
+        if self._parked < 0 or self.stalled or self.holds or not self.host.is_open or self.host.may_read_more:
+            return
+        self.stalled = True
+        self.host.stalled(self.parked_by, self.parked_since)
+
+    def raise_event(self, event: ConnectionEvent) -> None:
+        """Tell every filter, in order; a close reaches all of them."""
+        for slot in self._slots:
+            slot.filter.on_event(event)
+
+
+class _WriteSlot:
+    """One write filter's place, and the callbacks it was given."""
+
+    __slots__ = ("connection", "name", "filter", "_chain")
+
+    def __init__(self, chain: WriteChain, write_filter: WriteFilter, name: str) -> None:
+        self.connection = chain.host
+        self.name = name
+        self.filter = write_filter
+        self._chain = chain
+
+    def inject_write_data_to_filter_chain(self, data: Buffer, end_stream: bool) -> None:
+        """Run the write filters after this one on `data`, then queue it."""
+        self._chain.inject_after(self, data, end_stream)
+
+    def hold(self, reason: str) -> Hold:
+        """See `filters.api.WriteFilterCallbacks.hold`."""
+        return _Hold(reason, self._chain.holds, self._chain.host.flush)
+
+
+class WriteChain:
+    """The write filters of one connection, last added first run."""
+
+    __slots__ = ("host", "holds", "_slots")
+
+    def __init__(self, host: ChainHost) -> None:
+        self.host = host
+        self.holds: List[_Hold] = []
+        self._slots: List[_WriteSlot] = []
+
+    def add(self, write_filter: WriteFilter, name: str) -> None:
+        """Put a filter in front and hand it its callbacks."""
+        slot = _WriteSlot(self, write_filter, name)
+        self._slots.insert(0, slot)
+        write_filter.initialize_write_filter_callbacks(slot)
+
+    def run(self, data: Buffer, end_stream: bool, after: Optional[_WriteSlot] = None) -> bool:
+        """Whether `data` got past every filter (after the given one). If not, a filter has taken it or closed."""
+        start = self._slots.index(after) + 1 if after is not None else 0
+        for slot in self._slots[start:]:
+            if slot.filter.on_write(data, end_stream) is STOP_ITERATION or not self.host.accepts_writes:
+                return False
+        return True
+
+    def inject_after(self, slot: _WriteSlot, data: Buffer, end_stream: bool) -> None:
+        """`inject_write_data_to_filter_chain` of the filter in `slot`. Allowed while a flushing close waits for it."""
+        if self.run(data, end_stream, after=slot):
+            self.host.queue_write(data, end_stream)
+
+    def filters(self) -> List[_WriteSlot]:
+        """The slots in the order in which they see bytes."""
+        return list(self._slots)
+
+    def raise_event(self, event: ConnectionEvent, except_for: List[_ReadSlot]) -> None:
+        """Tell the filters that are not in the read chain as well."""
+        told: List[object] = [slot.filter for slot in except_for]
+        for slot in self._slots:
+            on_event = getattr(slot.filter, "on_event", None)
+            if on_event is not None and not any(slot.filter is other for other in told):
+                on_event(event)

@@ -1,0 +1,1 @@
+"""Bytes meet the kernel: addresses, socket calls, the two state machines, transports and the connection."""

@@ -1,0 +1,75 @@
+"""Addresses: where a socket listens, connects to, or came from. Mirrors `Network::Address`.
+
+An `Address` is made once per configured place and once per accepted connection; everything later reads its fields.
+`text` is Envoy's printed form: "127.0.0.1:443", "[::1]:443", "/run/app.sock".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any, Tuple, Union
+
+SockAddr = Union[str, bytes, Tuple[Any, ...]]
+
+
+class Address:
+    """One socket address. `ip` is "" and `port` 0 for a Unix socket, `path` is "" for an IP one."""
+
+    __slots__ = ("family", "sockaddr", "text", "ip", "port", "path", "mode")
+
+    def __init__(self, family: int, sockaddr: SockAddr, text: str, ip: str, port: int, path: str, mode: int) -> None:
+        self.family = family
+        self.sockaddr = sockaddr
+        self.text = text
+        self.ip = ip
+        self.port = port
+        self.path = path
+        self.mode = mode  # permission bits to give the socket file; 0 = leave as created
+
+    @classmethod
+    def from_ip(cls, ip: str, port: int) -> Address:
+        """An IPv4 or IPv6 address from its printed form. Raises ValueError on anything else (host names too)."""
+        parsed = ipaddress.ip_address(ip)
+        if parsed.version == 4:
+            return cls(socket.AF_INET, (str(parsed), port), f"{parsed}:{port}", str(parsed), port, "", 0)
+        scope = getattr(parsed, "scope_id", None)
+        index = socket.if_nametoindex(scope) if scope else 0
+        return cls(socket.AF_INET6, (str(parsed), port, 0, index), f"[{parsed}]:{port}", str(parsed), port, "", 0)
+
+    @classmethod
+    def from_path(cls, path: str, mode: int = 0) -> Address:
+        """A Unix socket; "@name" is Linux's abstract namespace, as in Envoy."""
+        name: SockAddr = "\0" + path[1:] if path.startswith("@") else path
+        return cls(socket.AF_UNIX, name, path, "", 0, path, mode)
+
+    @classmethod
+    def from_sockaddr(cls, family: int, sockaddr: Any) -> Address:
+        """What `accept`, `getsockname` and `getpeername` return."""
+        if family == socket.AF_INET:
+            ip, port = sockaddr
+            return cls(family, sockaddr, f"{ip}:{port}", ip, port, "", 0)
+        if family == socket.AF_INET6:
+            ip, port = sockaddr[0], sockaddr[1]
+            return cls(family, sockaddr, f"[{ip}]:{port}", ip, port, "", 0)
+        path = sockaddr.decode("utf-8", "replace") if isinstance(sockaddr, bytes) else (sockaddr or "")
+        if path.startswith("\0"):
+            path = "@" + path[1:]
+        return cls(family, sockaddr, path, "", 0, path, 0)
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether this is a name in Linux's abstract namespace: no file, nothing to unlink."""
+        return self.path.startswith("@")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Address({self.text})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Address) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)

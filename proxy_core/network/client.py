@@ -1,0 +1,73 @@
+"""Opening a connection to somewhere: socket, bind, connect, and the wait for TCP. Mirrors `ClientConnectionImpl`.
+
+While TCP is connecting the reactor's handler for the socket is a `Connecting`, which knows only how that ends; then the
+connection itself takes over. The time limit belongs to whoever asked (`upstream.tcp_pool`).
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from ..event.reactor import WRITE
+from ..filters.api import LOCAL_CLOSE, REMOTE_CLOSE, ConnectionEvent
+from . import sockets
+from .address import Address
+from .close import CloseReason
+from .connection import Connection
+from .handshake import UNREGISTERED, establish
+
+
+class Connecting:
+    """Handler of a socket whose TCP connection is being set up."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def on_ready(self, mask: int) -> None:
+        """Connected, or refused."""
+        connection = self._connection
+        if connection.fd < 0:
+            return
+        number = sockets.pending_error(connection.sock)
+        if number:
+            _fail(connection, REMOTE_CLOSE, f"delayed connect error: {sockets.describe(number)}")
+            return
+        connection.local_address = sockets.local_address(connection.sock)
+        establish(connection)
+
+    def on_failure(self, error: Exception) -> None:
+        """A bug on the way up: give up this connection."""
+        self._connection.on_failure(error)
+
+
+def connect(connection: Connection, address: Address, source: Optional[Address] = None) -> None:
+    """Start connecting `connection`'s socket to `address`, from `source` if given. The outcome comes as an event.
+
+    Failures are reported in this turn's last phase, never from inside this call. Texts are Envoy's.
+    """
+    connection.remote_address = address
+    if source is not None:
+        try:
+            connection.sock.bind(source.sockaddr)
+        except OSError as error:
+            text = f"failed to bind to {source}: {sockets.describe(error.errno)}"
+            connection.reactor.defer(_failure(connection, LOCAL_CLOSE, text), connection)
+            return
+    problem = sockets.start_connect(connection.sock, address)
+    if problem is not None:
+        text = f"immediate connect error: {problem}|remote address:{address}"
+        connection.reactor.defer(_failure(connection, REMOTE_CLOSE, text), connection)
+        return
+    assert connection.mask == UNREGISTERED
+    connection.reactor.watch(connection.fd, WRITE, Connecting(connection))
+
+
+def _failure(connection: Connection, event: ConnectionEvent, text: str) -> Callable[[], None]:
+    return lambda: _fail(connection, event, text)
+
+
+def _fail(connection: Connection, event: ConnectionEvent, text: str) -> None:
+    connection.transport_failure_reason = text
+    connection.close_socket(event, CloseReason("local" if event is LOCAL_CLOSE else "peer", "error", text))

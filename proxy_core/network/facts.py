@@ -1,0 +1,18 @@
+"""Brings a stream's facts up to date before somebody prints them: the byte path only counts."""
+
+from __future__ import annotations
+
+from .connection import Connection
+
+
+def refresh_stream_info(connection: Connection) -> None:
+    """Copy what the downstream connection knows by now into its `StreamInfo`."""
+    info = connection.info
+    info.bytes_received = info.wire_bytes_received = connection.bytes_read
+    info.bytes_sent = connection.bytes_queued
+    info.wire_bytes_sent = connection.bytes_sent
+    info.downstream_local_close_reason = connection.local_close_details
+    info.downstream_detected_close_type = connection.detected_close_type
+    info.end_mono = connection.reactor.now
+    if connection.close_reason is not None:
+        info.close_reason = str(connection.close_reason)

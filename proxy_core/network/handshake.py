@@ -1,0 +1,73 @@
+"""From a connected socket to an open connection: the transport's handshake, then Connected.
+
+For raw connections this is one synchronous step. For TLS it is called again on every readiness until the handshake is done;
+until then writes wait in the buffer and nothing is read into the filters.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final, Protocol
+
+from ..buffer import Buffer
+from ..filters.api import CONNECTED, ConnectionEvent
+from . import sockets, states
+from .states import OPEN, Event, Side
+from .transport import Transport
+
+
+# Interest masks before the first registration. Both have the READ and WRITE bits clear.
+UNREGISTERED: Final = -8  # the reactor is not to be told of this socket yet
+REGISTER_NEXT: Final = -4  # the next interest, even none at all, is to be registered
+
+
+class Establishable(Protocol):
+    """What this module needs of a connection."""
+
+    sock: socket.socket
+    transport: Transport
+    read_state: Side
+    write_state: Side
+    write_buffer: Buffer
+    is_open: bool
+    mask: int
+    end_when_connected: bool
+
+    def update_interest(self) -> None:
+        """Watch for what the state asks for."""
+
+    def raise_event(self, event: ConnectionEvent) -> None:
+        """Tell filters and callbacks."""
+
+    def want_flush(self) -> None:
+        """Have the write buffer sent at the end of the turn."""
+
+    def on_lost(self, lost: sockets.ConnectionLost) -> None:
+        """The peer is gone."""
+
+
+def establish(conn: Establishable) -> None:
+    """Go as far as possible now; raise Connected when bytes can flow."""
+    if conn.mask == UNREGISTERED:
+        conn.mask = REGISTER_NEXT
+    try:
+        ready = conn.transport.handshake(conn.sock)
+    except sockets.ConnectionLost as lost:
+        conn.on_lost(lost)
+        return
+    if ready:
+        conn.read_state = states.next_read(conn.read_state, Event.CONNECTED)
+        conn.write_state = states.next_write(conn.write_state, Event.CONNECTED)
+    conn.update_interest()
+    if not ready:
+        return
+    if conn.is_open:
+        conn.raise_event(CONNECTED)
+    if conn.write_state is not OPEN:
+        return  # closed by someone who heard it
+    if not conn.is_open:  # a flushing close came before the handshake was done
+        conn.write_state = states.next_write(conn.write_state, Event.CLOSE_AFTER_FLUSH)
+    elif conn.end_when_connected:
+        conn.write_state = states.next_write(conn.write_state, Event.END_QUEUED)
+    if conn.write_buffer.size or conn.write_state is not OPEN:
+        conn.want_flush()

@@ -1,0 +1,50 @@
+"""What is decided once per listener or cluster and shared by all of its connections."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Callable
+
+from ..observe.stats import Counter
+
+DEFAULT_BUFFER_LIMIT = 1 << 20
+
+
+def _nobody_listens(connection: Any, filter_name: str, since: float) -> None:
+    """The default `on_stall`."""
+
+
+@dataclasses.dataclass
+class ConnectionSettings:
+    """Limits of a connection. Times in seconds; 0 switches a bound off.
+
+    buffer_limit: high watermark of each buffer, bytes (`per_connection_buffer_limit_bytes`); the low one is half of it.
+    high_watermark_timeout: a write buffer above its high watermark for this long ends the connection
+        (`per_connection_buffer_high_watermark_timeout`).
+    The rest is ours, set through runtime keys (see `server.runtime`):
+    half_closed_timeout: silence on a connection of which one direction has ended.
+    flush_timeout: no progress while the last bytes before a close wait for a peer that does not read.
+    paused_timeout: silence on a connection whose reading is paused.
+    linger_timeout: how long a closed connection takes and drops input so that its last reply is not destroyed by a RST.
+    delayed_close_timeout: how long FlushWriteAndDelay waits for the peer; set by the HTTP connection manager.
+    on_stall: told (connection, filter name, since) when a chain is parked with nothing left to wake it.
+    """
+
+    buffer_limit: int = DEFAULT_BUFFER_LIMIT
+    high_watermark_timeout: float = 0.0
+    half_closed_timeout: float = 300.0
+    flush_timeout: float = 60.0
+    paused_timeout: float = 3600.0
+    linger_timeout: float = 5.0
+    delayed_close_timeout: float = 0.0
+    on_stall: Callable[[Any, str, float], None] = _nobody_listens
+
+
+class ByteCounters:
+    """Where a connection counts its bytes. Slots, because the read and flush paths add to them directly."""
+
+    __slots__ = ("rx_total", "tx_total")
+
+    def __init__(self, rx_total: Counter, tx_total: Counter) -> None:
+        self.rx_total = rx_total
+        self.tx_total = tx_total
