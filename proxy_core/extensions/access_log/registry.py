@@ -1,0 +1,31 @@
+"""What an access logger is to the server: its configuration message, and where its lines go."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, NamedTuple, Optional, Type
+
+from ...config.model.core import SubstitutionFormatString
+from ...observe.access_log.format import FormatCompiler, Formatter
+from ...observe.access_log.format import TCP_DEFAULT
+from ...observe.access_log.sink import Sink, SinkCache
+
+
+class AccessLogExtension(NamedTuple):
+    """open_sink: the destination, from the configuration; raises OSError. make_format: the compiled format; ValueError."""
+
+    config: Type[Any]
+    open_sink: Callable[[Any, SinkCache], Sink]
+    make_format: Callable[[Any, FormatCompiler], Formatter]
+
+
+def compile_format(wanted: Optional[SubstitutionFormatString], compiler: FormatCompiler) -> Formatter:
+    """`log_format`, or the default that says what there is to say of a TCP connection."""
+    if wanted is None:
+        return compiler.text(TCP_DEFAULT)
+    if wanted.json_format is not None:
+        return compiler.json(wanted.json_format, wanted.omit_empty_values)
+    if wanted.text_format_source is not None:
+        text = wanted.text_format_source.read("log_format.text_format_source").decode("utf-8", "replace")
+    else:
+        text = wanted.text_format or ""
+    return compiler.text(text, wanted.omit_empty_values)

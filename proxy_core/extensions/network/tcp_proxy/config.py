@@ -1,0 +1,161 @@
+"""The configuration message of tcp_proxy, and `Prepared`: what all sessions of one filter chain share."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from typing import Any, List, Optional, Sequence
+
+from ....config.fields import Bool, Duration, Enum, Message, Nested, Report, String, UInt32, message, optional
+from ....config.fields import plain, repeated
+from ....config.model.access_log import AccessLog
+from ....config.model.core import BackoffStrategy, Percent
+from ....errors import ConfigError, Problem
+from ....filters.registry import FactoryContext
+from ....network.settings import ByteCounters
+from ....observe.stat_names import TcpProxyStats
+
+_NAME = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+DEFAULT_IDLE_TIMEOUT = 3600.0
+
+IMMEDIATE = "IMMEDIATE"
+ON_DOWNSTREAM_DATA = "ON_DOWNSTREAM_DATA"
+CONNECT_MODES = Enum(IMMEDIATE=0, ON_DOWNSTREAM_DATA=1, ON_DOWNSTREAM_TLS_HANDSHAKE=2)
+
+
+@message(f"{_NAME}.WeightedCluster.ClusterWeight", unsupported=("metadata_match",))
+@dataclasses.dataclass
+class ClusterWeight(Message):
+    """One cluster and its share of the connections."""
+
+    name: str = plain(String(min_len=1), refers_to="cluster")
+    weight: int = plain(UInt32(gte=1))
+
+
+@message(f"{_NAME}.WeightedCluster")
+@dataclasses.dataclass
+class WeightedCluster(Message):
+    """Clusters that share the connections by weight."""
+
+    clusters: List[ClusterWeight] = repeated(Nested(ClusterWeight), min_items=1)
+
+
+@message(f"{_NAME}.TcpAccessLogOptions")
+@dataclasses.dataclass
+class TcpAccessLogOptions(Message):
+    """When lines are written besides the one at the end."""
+
+    access_log_flush_interval: Optional[float] = optional(Duration(gte=0.001))
+    flush_access_log_on_connected: bool = plain(Bool())
+    flush_access_log_on_start: bool = plain(Bool())
+
+
+@message(_NAME, unsupported=(
+    "downstream_idle_timeout", "upstream_idle_timeout", "metadata_match", "tunneling_config", "hash_policy", "on_demand",
+    "proxy_protocol_tlvs", "proxy_protocol_tlv_merge_policy",
+), required_oneofs=("cluster_specifier",))
+@dataclasses.dataclass
+class TcpProxyConfig(Message):
+    """Forwards bytes both ways between the client and a host of a cluster."""
+
+    stat_prefix: str = plain(String(min_len=1), help="Stats are named tcp.<stat_prefix>.")
+    cluster: Optional[str] = optional(String(min_len=1), oneof="cluster_specifier", refers_to="cluster")
+    access_log: List[AccessLog] = repeated(Nested(AccessLog))
+    max_connect_attempts: Optional[int] = optional(UInt32(gte=1), help="Default 1.")
+    idle_timeout: Optional[float] = optional(Duration(gte=0), help="Silence both ways; default 1h, 0s = never.")
+    weighted_clusters: Optional[WeightedCluster] = optional(Nested(WeightedCluster), oneof="cluster_specifier")
+    max_downstream_connection_duration: Optional[float] = optional(Duration(gte=0.001))
+    max_downstream_connection_duration_jitter_percentage: Optional[Percent] = optional(Nested(Percent))
+    access_log_flush_interval: Optional[float] = optional(Duration(gte=0.001), deprecated=True)
+    flush_access_log_on_connected: bool = plain(Bool(), deprecated=True)
+    access_log_options: Optional[TcpAccessLogOptions] = optional(Nested(TcpAccessLogOptions))
+    backoff_options: Optional[BackoffStrategy] = optional(Nested(BackoffStrategy), help="Default: retry at once.")
+    upstream_connect_mode: str = plain(CONNECT_MODES)
+    max_early_data_bytes: Optional[int] = optional(UInt32(), help="Bytes to take before the upstream is connected.")
+    check_drain_close: bool = plain(Bool(), help="Close when the listener drains, once the session is quiet.")
+
+    def check(self, report: Report) -> None:
+        """Envoy's rules between fields."""
+        if self.upstream_connect_mode != IMMEDIATE and self.max_early_data_bytes is None:
+            report(
+                "max_early_data_bytes", "max_early_data_bytes must be set when upstream_connect_mode is not IMMEDIATE",
+                uses=("upstream_connect_mode",),
+            )
+        if self.access_log_options is not None:
+            for name in ("access_log_flush_interval", "flush_access_log_on_connected"):
+                if getattr(self, name):
+                    report(name, f"{name} can't be set together with access_log_options, which replaces it")
+
+
+class Prepared:
+    """Decided once per filter chain, read by every session."""
+
+    def __init__(self, config: TcpProxyConfig, context: FactoryContext) -> None:
+        options = config.access_log_options or TcpAccessLogOptions(
+            config.access_log_flush_interval, config.flush_access_log_on_connected
+        )
+        self.context = context
+        self.clusters = context.clusters
+        self.pool = context.pool
+        self.stats = TcpProxyStats(context.stats.scope(f"tcp.{config.stat_prefix}"))
+        self.counters = ByteCounters(self.stats.downstream_cx_rx_bytes_total, self.stats.downstream_cx_tx_bytes_total)
+        problems: List[Problem] = []
+        self.access_logs: Sequence[Any] = context.access_logs.build(
+            config.access_log, f"{context.path}.access_log", problems
+        )
+        if problems:
+            raise ConfigError(problems)
+        self.log_on_start = options.flush_access_log_on_start
+        self.log_on_connected = options.flush_access_log_on_connected
+        self.log_interval = options.access_log_flush_interval or 0.0
+        self.idle_timeout = DEFAULT_IDLE_TIMEOUT if config.idle_timeout is None else config.idle_timeout
+        self.idle_source = _setting("idle_timeout", self.idle_timeout, config.idle_timeout is None)
+        self.most_attempts = config.max_connect_attempts or 1
+        self.connect_on_data = config.upstream_connect_mode == ON_DOWNSTREAM_DATA
+        self.most_early_data = config.max_early_data_bytes
+        self.check_drain_close = config.check_drain_close
+        self._random: random.Random = context.random
+        self._max_duration = config.max_downstream_connection_duration or 0.0
+        jitter = config.max_downstream_connection_duration_jitter_percentage
+        self._jitter = jitter.value / 100 if jitter is not None else 0.0
+        self._backoff = config.backoff_options
+        self._names = _cluster_names(config)
+        self._cumulative = list(itertools.accumulate(_weights(config)))
+
+    def cluster_name(self) -> str:
+        """The cluster for one connect attempt: the only one, or one by weight."""
+        if len(self._names) == 1:
+            return self._names[0]
+        return self._random.choices(self._names, cum_weights=self._cumulative)[0]
+
+    def max_duration(self) -> float:
+        """How long one session may live, with jitter added; 0 = any time."""
+        if not self._max_duration or not self._jitter:
+            return self._max_duration
+        return self._max_duration * (1 + self._jitter * self._random.random())
+
+    def retry_delay(self, failed_attempts: int) -> float:
+        """Seconds before the next attempt: full jitter below an exponentially growing ceiling, as in Envoy."""
+        if self._backoff is None:
+            return 0.0
+        base = self._backoff.base_interval or 0.0
+        most = self._backoff.max_interval or 10 * base
+        return min(most, base * 2.0 ** (failed_attempts - 1)) * self._random.random()
+
+
+def _cluster_names(config: TcpProxyConfig) -> List[str]:
+    if config.weighted_clusters is not None:
+        return [entry.name for entry in config.weighted_clusters.clusters]
+    return [config.cluster or ""]
+
+
+def _weights(config: TcpProxyConfig) -> List[int]:
+    if config.weighted_clusters is not None:
+        return [entry.weight for entry in config.weighted_clusters.clusters]
+    return [1]
+
+
+def _setting(name: str, seconds: float, is_default: bool) -> str:
+    """How a close reason names the value behind it ("idle_timeout 3600s, default")."""
+    return f"{name} {seconds:g}s, default" if is_default else f"{name} {seconds:g}s"

@@ -1,0 +1,318 @@
+"""One proxied connection: the tcp_proxy filter. Mirrors `Envoy::TcpProxy::Filter`.
+
+    NEW -> CONNECTING -> CONNECTED -> OVER            the good way
+    NEW -> AWAITING_DATA -> CONNECTING                upstream_connect_mode ON_DOWNSTREAM_DATA
+    CONNECTING -> BACKING_OFF -> CONNECTING           a failed attempt with attempts left
+    any -> OVER                                       either side closed, or a timer did
+
+Reading from the client is paused while the upstream connects, unless `max_early_data_bytes` allows to take some bytes before.
+The pause begins when iteration reaches this filter, not at construction as in Envoy: a filter in front of it that waits for
+data gets its data. A client's reset is noticed while paused.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, Optional
+
+from ....buffer import Buffer
+from ....event.timers import Timer
+from ....filters.api import CONTINUE, REMOTE_CLOSE, STOP_ITERATION, ConnectionEvent, FilterStatus, ReadFilterCallbacks
+from ....network.close import ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_RESET, NO_FLUSH
+from ....network.connection import Connection
+from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
+from ....upstream.cluster import Cluster
+from ....upstream.host import Host
+from ....upstream.tcp_pool import REMOTE, TIMEOUT, PooledConnection, PoolFailure
+from .config import Prepared
+from .coupling import DOWNSTREAM_FULL, UPSTREAM_FULL, BackPressure, UpstreamFilter
+from .logs import CONNECTED_LINE, END_LINE, PERIODIC_LINE, START_LINE, SessionLog
+from .timing import SessionTimers
+
+CONNECTING_HOLDER: Final = "waiting for the upstream connection"
+EARLY_DATA_HOLDER: Final = "max_early_data_bytes reached before the upstream connected"
+
+
+class State(enum.Enum):
+    """Where a session is."""
+
+    NEW = "new"
+    AWAITING_DATA = "awaiting the client's first bytes"
+    CONNECTING = "connecting"
+    BACKING_OFF = "waiting to connect again"
+    CONNECTED = "connected"
+    OVER = "over"
+
+
+NEW: Final = State.NEW
+AWAITING_DATA: Final = State.AWAITING_DATA
+CONNECTING: Final = State.CONNECTING
+BACKING_OFF: Final = State.BACKING_OFF
+CONNECTED: Final = State.CONNECTED
+OVER: Final = State.OVER
+
+# The number behind Envoy's "tcp_initializion_failure:" (sic).
+CONNECT_FAILED, NO_HEALTHY_HOST, RESOURCE_LIMIT, NO_ROUTE = range(4)
+
+
+class Session:
+    """The filter. See the module docstring for its states."""
+
+    __slots__ = ("_prepared", "_downstream", "_upstream", "_pending", "_cluster", "_state", "_attempts", "_early",
+                 "_early_end", "_held_by", "_timers", "_retry", "_log", "_upstream_info", "_flushing")
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._downstream: Connection
+        self._upstream: Optional[Connection] = None
+        self._pending: Optional[PooledConnection] = None
+        self._cluster: Optional[Cluster] = None
+        self._state = NEW
+        self._attempts = 0
+        self._early: Optional[Buffer] = None
+        self._early_end = False
+        self._held_by = ""
+        self._timers: Optional[SessionTimers] = None
+        self._retry: Optional[Timer] = None
+        self._log: Optional[SessionLog] = None
+        self._upstream_info: Optional[UpstreamInfo] = None
+        self._flushing = False
+
+    # -- the downstream side ---------------------------------------------------------------------------------------
+
+    def initialize_read_filter_callbacks(self, callbacks: ReadFilterCallbacks) -> None:
+        """Take the connection over: its bytes count for this proxy, and half-close is understood."""
+        downstream: Connection = callbacks.connection
+        self._downstream = downstream
+        downstream.half_close_enabled = True
+        downstream.counters = self._prepared.counters
+        self._prepared.stats.downstream_cx_total.value += 1
+        self._log = SessionLog(self._prepared.access_logs, downstream)
+        downstream.finalizers.append(self._finalize)
+
+    def on_new_connection(self) -> FilterStatus:
+        """Arm the timers, then connect or wait for the client's first bytes."""
+        prepared = self._prepared
+        self._timers = SessionTimers(self._downstream, prepared, self)
+        if prepared.log_on_start:
+            self.write_log(START_LINE)
+        if prepared.connect_on_data:
+            self._state = AWAITING_DATA
+            return CONTINUE
+        if prepared.most_early_data is None:
+            self._hold(CONNECTING_HOLDER)
+        self._connect()
+        return STOP_ITERATION if prepared.most_early_data is None else CONTINUE
+
+    def on_data(self, data: Buffer, end_stream: bool) -> FilterStatus:
+        """From the client to the upstream, or aside until there is one."""
+        if self._state is CONNECTED:
+            assert self._upstream is not None
+            self._upstream.write(data, end_stream)
+        else:
+            self._keep_early(data, end_stream)
+        return STOP_ITERATION
+
+    def _keep_early(self, data: Buffer, end_stream: bool) -> None:
+        if self._early is None:
+            self._early = Buffer()
+        if data.size:
+            self._prepared.stats.early_data_received_count_total.inc()
+        self._early.move_from(data)
+        self._early_end = self._early_end or end_stream
+        most = self._prepared.most_early_data
+        if not self._held_by and (most is None or self._early.size >= most):
+            self._hold(EARLY_DATA_HOLDER)
+        if self._state is AWAITING_DATA:
+            if self._early.size:
+                self._connect()
+            elif end_stream:  # nothing came and nothing will: Envoy keeps this one until idle_timeout
+                self._downstream.close(FLUSH_WRITE, "client_closed_before_data", how="FIN")
+
+    def on_event(self, event: ConnectionEvent) -> None:
+        """The downstream connection came up or closed."""
+        if self._state is OVER or self._downstream.fd >= 0:
+            return
+        self._state = OVER
+        self._stop_timers()
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.cancel()
+        elif self._upstream is not None and self._upstream.fd >= 0:
+            self._close_upstream(event)
+
+    def _close_upstream(self, event: ConnectionEvent) -> None:
+        """The client is gone: bytes it sent still go out (bounded by the flush timeout), unless the end was ours."""
+        upstream, downstream = self._upstream, self._downstream
+        assert upstream is not None
+        if downstream.detected_close_type == REMOTE_RESET:
+            upstream.close(ABORT_RESET, "closing_upstream_tcp_connection_due_to_downstream_reset_close", how="RST")
+        elif event is REMOTE_CLOSE:
+            upstream.close(FLUSH_WRITE, how="FIN")
+        else:
+            upstream.close(NO_FLUSH, downstream.local_close_details, how="policy")
+        if upstream.fd >= 0:
+            self._flushing = True
+            self._prepared.stats.upstream_flush_total.inc()
+            self._prepared.stats.upstream_flush_active.inc()
+
+    # -- connecting ------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        """One attempt: route, breaker, host, pool."""
+        prepared = self._prepared
+        self._state = CONNECTING
+        info = self._downstream.info
+        upstream_info = info.upstream = self._upstream_info = info.upstream or UpstreamInfo()
+        cluster: Optional[Cluster] = prepared.clusters.get(prepared.cluster_name())
+        if cluster is None:
+            prepared.stats.downstream_cx_no_route.inc()
+            self._give_up("NC", NO_ROUTE, "no such cluster")
+            return
+        self._cluster = cluster
+        upstream_info.cluster, upstream_info.cluster_raw = cluster.observability_name, cluster.name
+        limit = cluster.breakers.connections
+        if not limit.can_create:
+            cluster.stats.upstream_cx_overflow.inc()
+            default = ", default" if limit.is_default else ""
+            self._give_up("UO", RESOURCE_LIMIT, f"circuit breaker of {cluster.name}: max_connections {limit.limit}{default}")
+            return
+        host = cluster.pick_host()
+        if host is None:
+            cluster.stats.upstream_cx_none_healthy.inc()
+            self._give_up("UH", NO_HEALTHY_HOST, f"no healthy host in {cluster.name}")
+            return
+        self._attempts += 1
+        upstream_info.attempt_count = self._attempts
+        upstream_info.host, upstream_info.host_name = host.address.text, host.hostname
+        upstream_info.hosts_attempted.append(host.address.text)
+        pooled = prepared.pool.connect(cluster, host, info, UpstreamFilter(self), self)
+        if self._state is CONNECTING:
+            self._pending = pooled
+
+    def on_pool_ready(self, connection: Connection, host: Host) -> None:
+        """Connected: couple the two sides and let the bytes go."""
+        self._state = CONNECTED
+        self._pending = None
+        self._upstream = connection
+        self._note_upstream(connection)
+        self._couple(connection)
+        if self._early is not None:
+            connection.write(self._early, self._early_end)
+            self._early = None
+        if self._prepared.log_on_connected:
+            self.write_log(CONNECTED_LINE)
+        if self._held_by and self._downstream.is_open:
+            holder, self._held_by = self._held_by, ""
+            self._downstream.resume_reading(holder)
+
+    def _couple(self, upstream: Connection) -> None:
+        assert self._cluster is not None
+        stats, cluster_stats = self._prepared.stats, self._cluster.stats
+        upstream.callbacks.append(BackPressure(
+            self._downstream, UPSTREAM_FULL, stats.downstream_flow_control_paused_reading_total,
+            stats.downstream_flow_control_resumed_reading_total,
+        ))
+        self._downstream.callbacks.append(BackPressure(
+            upstream, DOWNSTREAM_FULL, cluster_stats.upstream_flow_control_paused_reading_total,
+            cluster_stats.upstream_flow_control_resumed_reading_total,
+        ))
+
+    def on_pool_failure(self, failure: PoolFailure, reason: str, host: Host) -> None:
+        """This attempt failed: try again, or tell the client."""
+        self._pending = None
+        assert self._upstream_info is not None
+        self._upstream_info.transport_failure_reason = reason
+        if failure is REMOTE or failure is TIMEOUT:
+            self._downstream.info.add_flag("UF")
+        if self._attempts < self._prepared.most_attempts:
+            self._state = BACKING_OFF
+            delay = self._prepared.retry_delay(self._attempts)
+            self._retry = self._downstream.reactor.after(delay, self._connect_again, self._downstream)
+            return
+        assert self._cluster is not None
+        self._cluster.stats.upstream_cx_connect_attempts_exceeded.inc()
+        self._give_up("URX", CONNECT_FAILED, f"{host.address}: {reason or failure.value}")
+
+    def _connect_again(self) -> None:
+        self._retry = None
+        if self._state is BACKING_OFF:
+            self._connect()
+
+    def _give_up(self, flag: str, code: int, why: str) -> None:
+        self._downstream.info.add_flag(flag)
+        self._downstream.close(NO_FLUSH, f"tcp_initializion_failure:{code}", how="error", config=why)
+
+    # -- the upstream side -----------------------------------------------------------------------------------------
+
+    def on_upstream_data(self, data: Buffer, end_stream: bool) -> None:
+        """From the upstream to the client."""
+        self._downstream.write(data, end_stream)
+
+    def on_upstream_event(self, event: ConnectionEvent) -> None:
+        """The upstream connection closed: so does the session, after the client got what there is for it."""
+        upstream = self._upstream
+        if upstream is None or upstream.fd >= 0:
+            return
+        self._note_upstream_end(upstream)
+        if self._flushing:
+            self._flushing = False
+            self._prepared.stats.upstream_flush_active.dec()
+        if self._state is not CONNECTED:
+            return
+        if upstream.detected_close_type == REMOTE_RESET:
+            self._downstream.info.add_flag("UR")
+            kind = FLUSH_WRITE_AND_RESET if self._downstream.write_buffer.size else ABORT_RESET
+            self._downstream.close(kind, how="RST", config="the upstream reset its connection")
+        else:
+            self._downstream.close(FLUSH_WRITE, how="FIN", config=f"upstream closed ({upstream.close_reason})")
+
+    # -- for timers and logs ---------------------------------------------------------------------------------------
+
+    def last_activity(self) -> float:
+        """When the last byte moved on either side, in the reactor's clock."""
+        downstream, upstream = self._downstream, self._upstream
+        latest = max(downstream.last_read, downstream.last_write)
+        return latest if upstream is None else max(latest, upstream.last_read, upstream.last_write)
+
+    def write_log(self, log_type: str) -> None:
+        """One access-log line of the given type, with the counts of now."""
+        assert self._log is not None
+        self._log.write(log_type, self._upstream, self._upstream_info)
+
+    def on_log_interval(self) -> None:
+        """The periodic line is due."""
+        self.write_log(PERIODIC_LINE)
+
+    def _hold(self, holder: str) -> None:
+        self._held_by = holder
+        self._downstream.pause_reading(holder)
+
+    def _stop_timers(self) -> None:
+        if self._timers is not None:
+            self._timers.stop()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _note_upstream(self, upstream: Connection) -> None:
+        info = self._upstream_info
+        assert info is not None
+        now = upstream.reactor.now
+        info.connection_id = upstream.id
+        info.connection_ids_attempted.append(upstream.id)
+        info.connected_at = now
+        info.pool_ready_ms = int((now - upstream.opened_at) * 1000)
+        info.remote_address = upstream.remote_address.text if upstream.remote_address is not None else ""
+        info.local_address = upstream.local_address.text if upstream.local_address is not None else ""
+
+    def _note_upstream_end(self, upstream: Connection) -> None:
+        info = self._upstream_info
+        assert info is not None
+        info.closed_at = upstream.reactor.now
+        info.detected_close_type = upstream.detected_close_type
+        info.local_close_reason = upstream.local_close_details
+
+    def _finalize(self) -> None:
+        """The downstream connection is gone and its listener has logged it: the last line."""
+        self.write_log(END_LINE)

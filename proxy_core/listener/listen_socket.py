@@ -1,0 +1,93 @@
+"""One listening socket: the reactor's handler that accepts, a bounded number of connections per wake-up."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final, Protocol
+
+from ..event.reactor import READ, Reactor
+from ..network import sockets
+from ..network.address import Address
+from ..observe.stats import Histogram
+from .descriptors import DescriptorGuard
+
+# Others are ready too. What is left waits in the backlog for the next turn.
+MOST_ACCEPTS_PER_TURN: Final = 64
+
+
+class Acceptor(Protocol):
+    """Whoever takes the accepted sockets."""
+
+    def on_accepted(self, sock: socket.socket, peer: Address, local: Address) -> None:
+        """One connection came in."""
+
+
+class ListenSocket:
+    """Accepts for one address of a listener. use_reserve: the admin's, which may have the last descriptor."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reactor: Reactor,
+        acceptor: Acceptor,
+        guard: DescriptorGuard,
+        batch_sizes: Histogram,
+        most_per_turn: int = MOST_ACCEPTS_PER_TURN,
+        use_reserve: bool = False,
+    ) -> None:
+        self._sock = sock
+        self._reactor = reactor
+        self._acceptor = acceptor
+        self._guard = guard
+        self._batch_sizes = batch_sizes
+        self._most_per_turn = most_per_turn
+        self._use_reserve = use_reserve
+        self.address = sockets.local_address(sock)
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._reactor.watch(self._sock.fileno(), READ, self)
+
+    resume = start
+
+    def pause(self) -> None:
+        """Leave what comes in the backlog."""
+        self._reactor.unwatch(self._sock.fileno())
+
+    def close(self) -> None:
+        """Stop listening; clients are refused from now on."""
+        if self._sock.fileno() >= 0:
+            self._reactor.unwatch(self._sock.fileno())
+            self._sock.close()
+
+    def on_ready(self, mask: int) -> None:
+        """Accept what waits, up to this turn's share."""
+        accepted = 0
+        while accepted < self._most_per_turn and self._sock.fileno() >= 0:
+            try:
+                pair = sockets.accept(self._sock)
+            except sockets.OutOfDescriptors as error:
+                if self._use_reserve and self._guard.lend_reserve():
+                    continue
+                self._guard.exhausted(self, str(error))
+                break
+            if pair is None:
+                break
+            accepted += 1
+            self._take(*pair)
+        if accepted:
+            self._batch_sizes.record(accepted)
+
+    def _take(self, sock: socket.socket, peer: Any) -> None:
+        """Hand one socket over. Nobody else owns it yet, so a failure on the way closes it here."""
+        try:
+            local = sockets.local_address(sock)
+            self._acceptor.on_accepted(sock, Address.from_sockaddr(sock.family, peer), local)
+        except OSError:
+            sock.close()  # reset before it was looked at
+        except Exception:
+            sock.close()
+            raise
+
+    def on_failure(self, error: Exception) -> None:
+        """A connection could not be set up; it is closed. The next one may be."""

@@ -1,0 +1,227 @@
+"""A listener: its sockets, its filter chains, its limits and its connections. Mirrors Envoy's `ListenerImpl` and
+`ActiveTcpListener`.
+
+What happens to an accepted socket, in this order: the process-wide limit, the listener's own limit, the filter chain, then the
+connection with filters of its own. A refusal closes the socket and counts; it writes no log line, as in Envoy.
+"""
+
+from __future__ import annotations
+
+import functools
+import socket
+from typing import Any, Callable, List, Optional
+
+from ..config.model.address import SocketOption, TcpKeepalive
+from ..config.model.listener import Listener as ListenerConfig
+from ..network import sockets
+from ..network.address import Address
+from ..network.close import NO_FLUSH
+from ..network.connection import Connection
+from ..network.facts import refresh_stream_info
+from ..network.handshake import establish
+from ..network.settings import ByteCounters, ConnectionSettings
+from ..observe.stat_names import ListenerStats
+from ..observe.stats import Counter
+from ..observe.stream_info import StreamInfo
+from .chain_match import ChainMatcher
+from .context import ListenerContext
+from .drain import DrainManager
+from .listen_socket import MOST_ACCEPTS_PER_TURN, ListenSocket
+
+NO_LOG_TYPE = "NotSet"
+
+
+class BindError(Exception):
+    """An address can't be listened on; the text is Envoy's ("cannot bind '127.0.0.1:80': Permission denied")."""
+
+
+class Listener:
+    """One listener. `bind` opens its sockets, `start` accepts, `stop_listening` refuses new ones, the connections stay."""
+
+    def __init__(
+        self,
+        name: str,
+        config: ListenerConfig,
+        addresses: List[Address],
+        matcher: ChainMatcher,
+        context: ListenerContext,
+        settings: ConnectionSettings,
+        stats: ListenerStats,
+        drain: DrainManager,
+        access_logs: List[Any],
+        exempt: bool = False,
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.addresses = addresses
+        self.drain = drain
+        self.stats = stats
+        self.active = 0
+        self.sockets: List[ListenSocket] = []
+        self._matcher = matcher
+        self._context = context
+        self._settings = settings
+        self._access_logs = access_logs
+        self._exempt = exempt or config.ignore_global_conn_limit
+        self._is_admin = exempt
+        self._limit_key = f"envoy.resource_limits.listener.{name}.connection_limit"
+        # Bytes of connections that no filter claims. Not listed: Envoy has no such stat.
+        self._unclaimed = ByteCounters(Counter("rx"), Counter("tx"))
+
+    # -- sockets ---------------------------------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Open the listening sockets, all or none. Raises BindError."""
+        if self.config.bind_to_port is False:
+            return
+        try:
+            for address in self.addresses:
+                self._bind_one(address)
+        except BindError:
+            self.stop_listening()
+            raise
+
+    def _bind_one(self, address: Address) -> None:
+        config = self.config
+        backlog = config.tcp_backlog_size or system_backlog()
+        try:
+            sock = sockets.listen(address, backlog, bool(config.enable_reuse_port), self._configure_steps())
+        except OSError as error:
+            raise BindError(f"cannot bind '{address}': {sockets.describe(error.errno)}") from error
+        most = config.max_connections_to_accept_per_socket_event or MOST_ACCEPTS_PER_TURN
+        self.sockets.append(ListenSocket(
+            sock, self._context.reactor, self, self._context.descriptors,
+            self.stats.connections_accepted_per_socket_event, most, use_reserve=self._is_admin,
+        ))
+
+    def _configure_steps(self) -> List[Callable[[socket.socket], None]]:
+        steps: List[Callable[[socket.socket], None]] = [
+            functools.partial(_set_option, option) for option in self.config.socket_options
+        ]
+        if self.config.tcp_keepalive is not None:
+            steps.append(functools.partial(_set_keepalive, self.config.tcp_keepalive))
+        return steps
+
+    def start(self) -> None:
+        """Accept from now on."""
+        for listening in self.sockets:
+            listening.start()
+
+    def stop_listening(self) -> bool:
+        """Close the listening sockets; False if they were closed before. Unix socket files stay, as in Envoy."""
+        had = bool(self.sockets)
+        for listening in self.sockets:
+            listening.close()
+        self.sockets.clear()
+        return had
+
+    def local_addresses(self) -> List[Address]:
+        """Where it listens, with real ports; the configured addresses when it doesn't."""
+        return [listening.address for listening in self.sockets] or self.addresses
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def on_accepted(self, sock: socket.socket, peer: Address, local: Address) -> None:
+        """Limits first, then a connection."""
+        if not self._exempt and self._context.process_limit.reached:
+            self.stats.downstream_global_cx_overflow.inc()
+            sock.close()
+            return
+        limit = self._context.runtime.integer(self._limit_key)
+        if limit is not None and self.active >= limit:
+            self.stats.downstream_cx_overflow.inc()
+            sock.close()
+            return
+        self._new_connection(sock, peer, local)
+
+    def _new_connection(self, sock: socket.socket, peer: Address, local: Address) -> None:
+        context = self._context
+        chain = self._matcher.find()
+        info = StreamInfo(0, context.wall_clock(), context.reactor.now)
+        info.listener_name = self.name
+        info.downstream_remote_address = info.downstream_direct_remote_address = peer.text
+        info.downstream_local_address = info.downstream_direct_local_address = local.text
+        if chain is None:
+            self._refuse_without_chain(sock, info)
+            return
+        info.connection_id = context.table.next_id()
+        info.filter_chain_name = chain.name
+        connection = Connection(
+            info.connection_id, context.reactor, sock, info, self._settings, self._unclaimed, chain.new_transport()
+        )
+        connection.remote_address = peer
+        connection.local_address = local
+        info.refresh = functools.partial(refresh_stream_info, connection)
+        self._count_in(connection)
+        try:
+            chain.add_filters(connection)
+            connection.read_chain.initialize()
+        except Exception as error:
+            connection.on_failure(error)
+            raise
+        if not len(connection.read_chain):
+            connection.close(NO_FLUSH, "no_filters", how="error", config="the filter chain has no filters")
+        elif connection.fd >= 0:
+            establish(connection)
+
+    def _refuse_without_chain(self, sock: socket.socket, info: StreamInfo) -> None:
+        self.stats.no_filter_chain_match.inc()
+        info.add_flag("NR")
+        info.response_code_details = "filter_chain_not_found"
+        sock.close()
+        info.end_mono = self._context.reactor.now
+        self._write_log(info)
+
+    def _count_in(self, connection: Connection) -> None:
+        """From here on the connection is counted, and `_finished` will be called for it."""
+        stats = self.stats
+        self.active += 1
+        if not self._exempt:
+            self._context.process_limit.active += 1
+        stats.downstream_cx_total.value += 1
+        stats.downstream_cx_active.inc()
+        stats.thread_downstream_cx_total.value += 1
+        stats.thread_downstream_cx_active.inc()
+        self._context.table.add(connection)
+        connection.finalizers.append(functools.partial(self._finished, connection))
+
+    def _finished(self, connection: Connection) -> None:
+        """The connection is closed: the listener's log line comes before those of its filters."""
+        stats = self.stats
+        self.active -= 1
+        if not self._exempt:
+            self._context.process_limit.active -= 1
+        stats.downstream_cx_active.dec()
+        stats.thread_downstream_cx_active.dec()
+        stats.downstream_cx_destroy.inc()
+        stats.downstream_cx_length_ms.record((self._context.reactor.now - connection.opened_at) * 1000)
+        self._context.table.discard(connection)
+        self._context.descriptors.released()
+        if self._access_logs:
+            refresh_stream_info(connection)
+            self._write_log(connection.info)
+        connection.info.refresh = None
+
+    def _write_log(self, info: StreamInfo) -> None:
+        for logger in self._access_logs:
+            logger.log(info, NO_LOG_TYPE)
+
+
+def system_backlog() -> int:
+    """The kernel's own limit on waiting connections; what Envoy uses when nothing is configured."""
+    try:
+        with open("/proc/sys/net/core/somaxconn", encoding="ascii") as limit:
+            return int(limit.read())
+    except (OSError, ValueError):
+        return socket.SOMAXCONN
+
+
+def _set_option(option: SocketOption, sock: socket.socket) -> None:
+    value = option.int_value if option.int_value is not None else option.buf_value
+    assert value is not None
+    sock.setsockopt(option.level, option.name, value)
+
+
+def _set_keepalive(keepalive: TcpKeepalive, sock: socket.socket) -> None:
+    """Accepted sockets inherit these from the listening one."""
+    sockets.set_keepalive(sock, keepalive.keepalive_probes, keepalive.keepalive_time, keepalive.keepalive_interval)

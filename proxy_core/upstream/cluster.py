@@ -1,0 +1,116 @@
+"""A cluster: a named set of hosts with a balancing policy, breakers and stats. Mirrors `Upstream::ClusterImplBase`.
+
+Here a cluster is STATIC and balances ROUND_ROBIN; `problems` refuses what is not there yet, with the path.
+"""
+
+from __future__ import annotations
+
+from typing import List, Optional, Sequence
+
+from ..config.model.cluster import Cluster as ClusterConfig
+from ..config.model.address import Address as AddressConfig
+from ..errors import Problem
+from ..network.address import Address
+from ..network.settings import DEFAULT_BUFFER_LIMIT, ByteCounters, ConnectionSettings
+from ..observe.stat_names import ClusterStats
+from ..observe.stats import Scope
+from .balancer import Balancer
+from .balancer.round_robin import RoundRobin
+from .breaker import CircuitBreakers
+from .host import Host
+
+DEFAULT_CONNECT_TIMEOUT = 5.0
+
+
+class Cluster:
+    """One running cluster. `name` is the configured name, `observability_name` what stats and logs call it."""
+
+    def __init__(self, config: ClusterConfig, scope: Scope, settings: ConnectionSettings) -> None:
+        self.config = config
+        self.name = config.name
+        self.observability_name = config.alt_stat_name or config.name
+        self.stats = ClusterStats(scope)
+        self.counters = ByteCounters(self.stats.upstream_cx_rx_bytes_total, self.stats.upstream_cx_tx_bytes_total)
+        self.settings = settings
+        self.connect_timeout = DEFAULT_CONNECT_TIMEOUT if config.connect_timeout is None else config.connect_timeout
+        self.breakers = self._breakers("DEFAULT")
+        self.high_breakers = self._breakers("HIGH")
+        self.hosts: List[Host] = []
+        self._balancer: Balancer = RoundRobin()
+        self.update_hosts(static_hosts(config))
+
+    def update_hosts(self, hosts: Sequence[Host]) -> None:
+        """Replace the members."""
+        self.hosts = list(hosts)
+        healthy = [host for host in hosts if host.is_healthy]
+        self._balancer.update(healthy)
+        self.stats.membership_change.inc()
+        self.stats.membership_total.set(len(self.hosts))
+        self.stats.membership_healthy.set(len(healthy))
+        self.stats.membership_degraded.set(sum(host.health == "DEGRADED" for host in hosts))
+        self.stats.max_host_weight.set(max((host.weight for host in hosts), default=0))
+
+    def pick_host(self) -> Optional[Host]:
+        """The host for one more connection; None when no host is healthy."""
+        return self._balancer.pick()
+
+    def _breakers(self, priority: str) -> CircuitBreakers:
+        gauges = self.stats.default_breakers if priority == "DEFAULT" else self.stats.high_breakers
+        breakers = self.config.circuit_breakers
+        for limits in breakers.thresholds if breakers is not None else []:
+            if limits.priority == priority:
+                return CircuitBreakers(
+                    gauges, limits.max_connections, limits.max_pending_requests, limits.max_requests, limits.max_retries
+                )
+        return CircuitBreakers(gauges)
+
+
+def settings_for(config: ClusterConfig, base: ConnectionSettings) -> ConnectionSettings:
+    """The base settings with this cluster's own buffer limit."""
+    import dataclasses
+    limit = config.per_connection_buffer_limit_bytes
+    return dataclasses.replace(base, buffer_limit=DEFAULT_BUFFER_LIMIT if limit is None else limit)
+
+
+def static_hosts(config: ClusterConfig) -> List[Host]:
+    """The endpoints of a STATIC cluster's `load_assignment`, in the order of the file."""
+    hosts = []
+    assignment = config.load_assignment
+    for group in assignment.endpoints if assignment is not None else []:
+        for member in group.lb_endpoints:
+            endpoint = member.endpoint
+            if endpoint is None or endpoint.address is None:
+                continue
+            host = Host(address_of(endpoint.address), member.load_balancing_weight or 1, member.health_status)
+            host.hostname = endpoint.hostname
+            host.priority = group.priority
+            if group.locality is not None:
+                host.region, host.zone = group.locality.region, group.locality.zone
+                host.sub_zone = group.locality.sub_zone
+            hosts.append(host)
+    return hosts
+
+
+def address_of(config: AddressConfig) -> Address:
+    """A configured address as a usable one. Raises ValueError where `problems` would have reported one."""
+    if config.pipe is not None:
+        return Address.from_path(config.pipe.path, config.pipe.mode)
+    assert config.socket_address is not None
+    return Address.from_ip(config.socket_address.address, config.socket_address.port_value or 0)
+
+
+def problems(config: ClusterConfig, path: str) -> List[Problem]:
+    """What this cluster asks for that is not there yet."""
+    found = []
+    if config.type not in (None, "STATIC"):
+        found.append(Problem(f"{path}.type", f"clusters of type {config.type} are not supported by proxy_core yet"))
+    if config.lb_policy != "ROUND_ROBIN":
+        found.append(Problem(f"{path}.lb_policy", f"{config.lb_policy} is not supported by proxy_core yet"))
+    if config.transport_socket is not None:
+        found.append(Problem(f"{path}.transport_socket", "upstream TLS is not supported by proxy_core yet"))
+    assignment = config.load_assignment
+    for index, group in enumerate(assignment.endpoints if assignment is not None else []):
+        if group.priority:
+            where = f"{path}.load_assignment.endpoints[{index}].priority"
+            found.append(Problem(where, "priorities other than 0 are not supported by proxy_core yet"))
+    return found
