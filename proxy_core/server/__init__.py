@@ -1,0 +1,1 @@
+"""The process: everything put together (`server`), its life (`lifecycle`), and what the operator asked for (`options`)."""

@@ -1,0 +1,206 @@
+"""The composition root: a decoded bootstrap becomes clusters, listeners and an admin, on one reactor.
+
+The only module that knows every layer. Making a `Server` checks and prepares everything and binds nothing; `start` binds;
+`lifecycle.run` turns the loop until the end.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Callable, List, Optional, Tuple
+
+from ..admin.server import build_admin
+from ..config.load import Loaded
+from ..config.model.bootstrap import Bootstrap, DownstreamConnectionsConfig
+from ..errors import ConfigError, Problem
+from ..event.reactor import Reactor
+from ..event.wakeup import Wakeup
+from ..listener.context import ListenerContext
+from ..listener.descriptors import DescriptorGuard
+from ..listener.limits import ProcessLimit, limit_from_open_files
+from ..listener.listener import Listener
+from ..listener.manager import ListenerManager
+from ..network.connection import Connection
+from ..network.table import ConnectionTable
+from ..observe.access_log.sink import SinkCache
+from ..observe.log import component_logger, conn_tag
+from ..observe.stat_names import FilesystemStats
+from ..observe.stat_names_server import ServerStats, declare_process_stats
+from ..observe.stats import StatsStore
+from ..upstream import cluster as cluster_module
+from ..upstream.manager import ClusterManager
+from ..upstream.tcp_pool import TcpPool
+from .access_logs import AccessLogs
+from .extensions import Extensions
+from .options import Options
+from .runtime import Runtime, connection_settings
+
+GLOBAL_LIMIT_KEY = "overload.global_downstream_max_connections"
+GRADUAL = "gradual"
+
+LIVE = "LIVE"
+DRAINING = "DRAINING"
+INITIALIZING = "INITIALIZING"
+# The numbers of server.state.
+STATE_NUMBERS = {LIVE: 0, DRAINING: 1, INITIALIZING: 3}
+
+
+class Server:
+    """Everything of one proxy process. Raises ConfigError with all problems that building it finds."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        options: Options,
+        extensions: Extensions,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        rng: Optional[random.Random] = None,
+    ) -> None:
+        self.loaded = loaded
+        self.options = options
+        self.log = component_logger("main")
+        self.reactor = Reactor(clock, report=self._report)
+        self.wakeup = Wakeup()
+        self.wall_clock = wall_clock
+        self.started_at = self.reactor.now
+        self.started_wall = wall_clock()
+        self.health_failed = False
+        self.running = False
+        self.random = rng if rng is not None else random.Random()
+        bootstrap = loaded.bootstrap
+        self.runtime = Runtime(bootstrap.layered_runtime)
+        self.stats = StatsStore(clock, bootstrap.stats_flush_interval or 5.0)
+        self.table = ConnectionTable()
+        self._own = self.stats.scope("proxy_core")
+        self._handler_exceptions = self._own.counter("handler_exceptions")
+        self._stalls = self._own.counter("filter_chain_stalled")
+        self.server_stats = ServerStats(
+            self.stats.scope("server"), lambda: int(self.reactor.clock() - self.started_at), lambda: len(self.table)
+        )
+        declare_process_stats(self.stats)
+        self.access_logs = self._access_logs(extensions)
+        settings = connection_settings(self.runtime)
+        settings.on_stall = self._on_stall
+        self.clusters = ClusterManager(self.stats, settings)
+        self.process_limit = process_limit(bootstrap, self.runtime)
+        self.descriptors = DescriptorGuard(
+            self.reactor, component_logger("conn_handler"), self._own.counter("descriptors_exhausted")
+        )
+        self.context = ListenerContext(
+            self.reactor, self.stats, self.table, extensions.filters, extensions.transports, settings,
+            self.process_limit, self.descriptors, self.clusters, TcpPool(self.reactor, self.table), self.access_logs,
+            self.runtime, self.random, wall_clock,
+        )
+        self.listeners = ListenerManager(self.context, float(options.drain_time_s), options.drain_strategy == GRADUAL)
+        self.admin: Optional[Listener] = None
+        self._build(bootstrap)
+
+    def _access_logs(self, extensions: Extensions) -> AccessLogs:
+        sinks = SinkCache(
+            self.reactor.after, FilesystemStats(self.stats.scope("filesystem")),
+            self.options.file_flush_interval_msec / 1000, self.options.file_flush_min_size_kb * 1024,
+        )
+        return AccessLogs(extensions.access_logs, sinks, self.reactor, self.wall_clock, self.random)
+
+    def _build(self, bootstrap: Bootstrap) -> None:
+        problems: List[Problem] = []
+        resources = bootstrap.static_resources
+        for index, cluster in enumerate(resources.clusters if resources is not None else []):
+            found = cluster_module.problems(cluster, f"static_resources.clusters[{index}]")
+            problems.extend(found)
+            if not found:
+                self.clusters.add(cluster)
+        for index, listener in enumerate(resources.listeners if resources is not None else []):
+            try:
+                self.listeners.add(listener, f"static_resources.listeners[{index}]")
+            except ConfigError as error:
+                problems.extend(error.problems)
+        if bootstrap.admin is not None and bootstrap.admin.address is not None:
+            try:
+                self.admin = build_admin(self, bootstrap.admin)
+            except ConfigError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise ConfigError(problems)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bind everything, then accept. Raises BindError; nothing is left bound then."""
+        try:
+            if self.admin is not None:
+                self.admin.bind()
+            self.listeners.bind()
+        except Exception:
+            self.stop_listening()
+            raise
+        self.reactor.watch(self.wakeup.fileno(), 1, self.wakeup)
+        if self.admin is not None:
+            self.admin.start()
+        self.listeners.start()
+        self.running = True
+        self.server_stats.live.set(1)
+        self.server_stats.initialization_time_ms.record((self.reactor.clock() - self.started_at) * 1000)
+
+    def stop_listening(self) -> None:
+        """Close every listening socket, the admin's too."""
+        for listener in self.listeners.listeners:
+            listener.stop_listening()
+        if self.admin is not None:
+            self.admin.stop_listening()
+
+    def state(self) -> str:
+        """Envoy's server state: LIVE, DRAINING (failed health check) or INITIALIZING."""
+        if not self.running:
+            return INITIALIZING
+        return DRAINING if self.health_failed else LIVE
+
+    def set_health_failed(self, failed: bool) -> None:
+        """`/healthcheck/fail` and `/healthcheck/ok`."""
+        self.health_failed = failed
+        self.server_stats.live.set(0 if failed else 1)
+        self.server_stats.state.set(STATE_NUMBERS[self.state()])
+        self.listeners.on_health_check(failed)
+
+    def quit(self) -> None:
+        """Leave the loop after this turn: `/quitquitquit` and signals."""
+        self.reactor.stop()
+
+    def close(self) -> None:
+        """Give back every descriptor. Connections must be closed by then (`lifecycle.close_connections`)."""
+        self.stop_listening()
+        self.access_logs.sinks.close()
+        self.descriptors.close()
+        self.wakeup.close()
+        self.reactor.close()
+
+    # -- what goes wrong -------------------------------------------------------------------------------------------
+
+    def _report(self, error: Exception) -> None:
+        self._handler_exceptions.inc()
+        self.log.error("exception in a handler: %s", error, exc_info=error)
+
+    def _on_stall(self, connection: Connection, filter_name: str, since: float) -> None:
+        self._stalls.inc()
+        component_logger("filter").warning(
+            "%s filter chain is stalled: parked by '%s' for %.3fs with no timer, pending call or more bytes that could "
+            "wake it", conn_tag(connection.id), filter_name, connection.reactor.now - since,
+        )
+
+
+def process_limit(bootstrap: Bootstrap, runtime: Runtime) -> ProcessLimit:
+    """The limit of downstream connections: configured, else from the open-file limit."""
+    configured = _configured_limit(bootstrap, runtime)
+    return ProcessLimit(*(configured if configured is not None else limit_from_open_files()))
+
+
+def _configured_limit(bootstrap: Bootstrap, runtime: Runtime) -> Optional[Tuple[int, str]]:
+    monitors = bootstrap.overload_manager.resource_monitors if bootstrap.overload_manager is not None else []
+    for monitor in monitors:
+        message = monitor.typed_config.message if monitor.typed_config is not None else None
+        if isinstance(message, DownstreamConnectionsConfig):
+            return message.max_active_downstream_connections, f"resource monitor {monitor.name}"
+    limit = runtime.integer(GLOBAL_LIMIT_KEY)
+    return None if limit is None else (limit, f"runtime key {GLOBAL_LIMIT_KEY}")
