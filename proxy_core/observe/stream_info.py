@@ -10,7 +10,11 @@ than computed with. Byte counts are plain ints, written by the connection when i
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+import types
+from typing import Any, Callable, Dict, Final, Mapping, Optional, Tuple
+
+# What maps are before somebody has something to put in: one object for all streams. Replace it, it can't be written.
+NOTHING: Final[Mapping[str, Any]] = types.MappingProxyType({})
 
 NORMAL = "Normal"
 REMOTE_RESET = "RemoteReset"
@@ -35,8 +39,8 @@ class UpstreamInfo:
         self.remote_address: str = ""  # set only once connected
         self.local_address: str = ""
         self.connection_id: int = 0
-        self.hosts_attempted: List[str] = []
-        self.connection_ids_attempted: List[int] = []
+        self.hosts_attempted: Tuple[str, ...] = ()
+        self.connection_ids_attempted: Tuple[int, ...] = ()
         self.attempt_count: int = 0
         self.transport_failure_reason: str = ""
         self.local_close_reason: str = ""
@@ -78,7 +82,7 @@ class StreamInfo:
         self.bytes_sent = 0
         self.wire_bytes_received = 0
         self.wire_bytes_sent = 0
-        self.response_flags: List[str] = []  # short names ("UF"), any order, no duplicates; printed in table order
+        self.response_flags: Tuple[str, ...] = ()  # short names ("UF"), any order, no duplicates; printed in table order
         self.response_code_details = ""
         self.connection_termination_details = ""
         self.downstream_local_close_reason = ""
@@ -87,10 +91,10 @@ class StreamInfo:
         self.requested_server_name = ""
         self.alpn = ""
         self.stream_id = ""  # uuid4 text, "" until a session needs one
-        self.dynamic_metadata: Dict[str, Dict[str, Any]] = {}
-        self.filter_state: Dict[str, Any] = {}
+        self.dynamic_metadata: Mapping[str, Mapping[str, Any]] = NOTHING
+        self.filter_state: Mapping[str, Any] = NOTHING
         # filter_metadata of the configuration by owner: "LISTENER", "LISTENER_FILTER_CHAIN", "CLUSTER", "UPSTREAM_HOST"
-        self.metadata: Dict[str, Dict[str, Dict[str, Any]]] = {}
+        self.metadata: Mapping[str, Mapping[str, Mapping[str, Any]]] = NOTHING
         self.upstream: Optional[UpstreamInfo] = None
         self.tls: Optional[Dict[str, Any]] = None
         self.close_reason = ""  # ours: one readable sentence, who closed and why
@@ -100,4 +104,13 @@ class StreamInfo:
     def add_flag(self, flag: str) -> None:
         """Record a response flag by its short name, once."""
         if flag not in self.response_flags:
-            self.response_flags.append(flag)
+            self.response_flags += (flag,)
+
+    def set_dynamic_metadata(self, namespace: str, values: Mapping[str, Any]) -> None:
+        """Merge `values` into the metadata of one filter's namespace."""
+        merged = {**self.dynamic_metadata.get(namespace, NOTHING), **values}
+        self.dynamic_metadata = {**self.dynamic_metadata, namespace: merged}
+
+    def set_filter_state(self, key: str, value: Any) -> None:
+        """Set one filter state object."""
+        self.filter_state = {**self.filter_state, key: value}
