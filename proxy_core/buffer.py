@@ -27,13 +27,17 @@ JOIN_BELOW = 4096
 
 
 class Buffer:
-    """Bytes in order. `size` is the number of bytes held; read it, never write it."""
+    """Bytes in order. `size` is the number of bytes held; read it, never write it.
 
-    __slots__ = ("_chunks", "_start", "size")
+    `chunks` and `start` are for this module and for `network.sockets.send`, which saves three calls per send by looking
+    at them itself (0.15 us of a round trip's 18).
+    """
+
+    __slots__ = ("chunks", "start", "size")
 
     def __init__(self, data: bytes = b"") -> None:
-        self._chunks: List[bytes] = [data] if data else []
-        self._start = 0  # bytes of the first chunk that were drained already
+        self.chunks: List[bytes] = [data] if data else []
+        self.start = 0  # bytes of the first chunk that were drained already
         self.size = len(data)
 
     def __len__(self) -> int:
@@ -43,14 +47,14 @@ class Buffer:
         return self.peek(self.size)
 
     def __repr__(self) -> str:
-        return f"<Buffer {self.size} bytes in {len(self._chunks)} chunks>"
+        return f"<Buffer {self.size} bytes in {len(self.chunks)} chunks>"
 
     def append(self, data: bytes) -> None:
         """Add `data` at the end. The buffer keeps a reference: do not pass a bytearray that will change."""
         added = len(data)
         if not added:
             return
-        chunks = self._chunks
+        chunks = self.chunks
         if chunks and added < JOIN_BELOW and len(chunks[-1]) + added <= JOIN_BELOW:
             chunks[-1] += data
         else:
@@ -63,14 +67,17 @@ class Buffer:
         if not moved:
             return
         if self.size:
-            if other._start:
-                other._chunks[0] = other._chunks[0][other._start:]
-            self._chunks.extend(other._chunks)
-            other._chunks.clear()
+            if moved < JOIN_BELOW and len(other.chunks) == 1:
+                self.append(other.take())  # for the same reason as in `append`
+                return
+            if other.start:
+                other.chunks[0] = other.chunks[0][other.start:]
+            self.chunks.extend(other.chunks)
+            other.chunks.clear()
         else:
-            self._chunks, other._chunks = other._chunks, self._chunks
-            self._start = other._start
-        other._start = 0
+            self.chunks, other.chunks = other.chunks, self.chunks
+            self.start = other.start
+        other.start = 0
         other.size = 0
         self.size += moved
 
@@ -81,40 +88,40 @@ class Buffer:
             self.clear()
             return
         self.size -= count
-        count += self._start
+        count += self.start
         gone = 0
-        for chunk in self._chunks:
+        for chunk in self.chunks:
             if count < len(chunk):
                 break
             count -= len(chunk)
             gone += 1
         if gone:
-            del self._chunks[:gone]
-        self._start = count
+            del self.chunks[:gone]
+        self.start = count
 
     def clear(self) -> None:
         """Forget everything."""
-        self._chunks.clear()
-        self._start = 0
+        self.chunks.clear()
+        self.start = 0
         self.size = 0
 
     def front(self) -> Chunk:
         """The first chunk that is left, without copying; b"" when empty. Valid until the buffer changes."""
         if not self.size:
             return b""
-        first = self._chunks[0]
-        return memoryview(first)[self._start:] if self._start else first
+        first = self.chunks[0]
+        return memoryview(first)[self.start:] if self.start else first
 
     @property
     def chunk_count(self) -> int:
         """How many pieces the bytes lie in."""
-        return len(self._chunks)
+        return len(self.chunks)
 
     def gather(self, most_bytes: int, most_chunks: int) -> List[Chunk]:
         """The first chunks, for `sendmsg`: no more than most_chunks, stopping once most_bytes are covered."""
         chunks: List[Chunk] = [self.front()]
         total = len(chunks[0])
-        for chunk in self._chunks[1:most_chunks]:
+        for chunk in self.chunks[1:most_chunks]:
             if total >= most_bytes:
                 break
             chunks.append(chunk)
@@ -125,12 +132,12 @@ class Buffer:
         """A copy of the first `count` bytes (fewer if there are fewer)."""
         if not self.size or count <= 0:
             return b""
-        first = self._chunks[0]
-        if len(first) - self._start >= count or len(self._chunks) == 1:
-            return first[self._start:self._start + count]
+        first = self.chunks[0]
+        if len(first) - self.start >= count or len(self.chunks) == 1:
+            return first[self.start:self.start + count]
         parts, need = [], count
-        for index, chunk in enumerate(self._chunks):
-            piece = chunk[self._start:self._start + need] if index == 0 else chunk[:need]
+        for index, chunk in enumerate(self.chunks):
+            piece = chunk[self.start:self.start + need] if index == 0 else chunk[:need]
             parts.append(piece)
             need -= len(piece)
             if not need:
@@ -139,8 +146,8 @@ class Buffer:
 
     def take(self) -> bytes:
         """All bytes as one object; the buffer is empty afterwards. No copy when they lie in one chunk."""
-        if len(self._chunks) == 1 and not self._start:
-            data = self._chunks[0]
+        if len(self.chunks) == 1 and not self.start:
+            data = self.chunks[0]
         else:
             data = self.peek(self.size)
         self.clear()
@@ -152,10 +159,10 @@ class Buffer:
         A parser that got -1 goes on from `max(0, size - len(needle) + 1)` as it was then, so each byte is looked at once
         however slowly it arrives.
         """
-        offset = -self._start  # position in the buffer of the current chunk's first byte
+        offset = -self.start  # position in the buffer of the current chunk's first byte
         overlap = len(needle) - 1
         tail = b""  # the last `overlap` bytes before the current chunk
-        for chunk in self._chunks:
+        for chunk in self.chunks:
             end = offset + len(chunk)
             if end > start:
                 if tail:
@@ -167,7 +174,6 @@ class Buffer:
                 if at >= 0:
                     return offset + at
             if overlap:
-                visible = chunk[max(0, -offset):]
-                tail = (tail + visible)[-overlap:]
+                tail = (tail + chunk[max(-offset, len(chunk) - overlap, 0):])[-overlap:]
             offset = end
         return -1

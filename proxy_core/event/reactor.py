@@ -8,7 +8,8 @@
     6. deferred  what must not happen inside a callback: last log lines, buffered bytes after a resume
 
 `write()` on a connection only queues, phase 5 sends: a filter is never re-entered by its own write, and a hundred small
-writes in a turn are one system call. Work that phases 5 and 6 create makes the next turn's select return at once.
+writes in a turn are one system call. Bulk is sent as soon as the handler that produced it has returned. Work that phases
+5 and 6 create makes the next turn's select return at once.
 
 Some facts about readiness that shape this file:
 
@@ -28,15 +29,21 @@ An exception that leaves a handler is a bug in that handler. It is logged with i
 from __future__ import annotations
 
 import selectors
+import sys
 import time
-from typing import Any, Callable, Dict, Final, List, Optional, Protocol, Tuple
+import traceback
+from typing import Any, Callable, Dict, Final, List, Optional, Protocol, Set, Tuple
 
 from .hangup import HangupWatch
+from .poller import new_selector
 from .timers import Timer, Timers
 
 READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
 HANGUP: Final = 4  # only for handlers registered with mask 0
+
+# Most pauses are over sooner than it pays to tell the kernel of them.
+SLEEP_AFTER = 0.02
 
 # Deferred work may defer more; this many rounds of it in one turn are enough to finish any closing.
 DEFERRED_ROUNDS = 4
@@ -61,8 +68,6 @@ class Flushable(Handler, Protocol):
 
 def _report_to_stderr(error: Exception) -> None:
     """The default report: whoever runs a reactor without a log still sees the traceback."""
-    import sys
-    import traceback
     traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
 
 
@@ -81,11 +86,17 @@ class Reactor:
         self.turns = 0
         self.failures = 0  # exceptions that left a handler
         self._report = report
-        self._selector = selector if selector is not None else selectors.DefaultSelector()
+        self._selector = selector if selector is not None else new_selector()
         self._interest: Dict[int, Tuple[int, Handler]] = {}
         self._hangups: Optional[HangupWatch] = None
+        self._asleep: Set[int] = set()  # members of _hangups
+        self._falling_asleep: List[Tuple[int, Tuple[int, Handler]]] = []
         self._hears_hangups = selector is None and HangupWatch.available()
-        self._to_flush: List[Flushable] = []
+        # Handlers whose `flush` is due: in this turn's flush phase, or (bulk) right after the handler that is running now,
+        # while the bytes are still in the CPU's cache: 0.5 instead of 0.9 s of CPU per GB with four streams. A handler
+        # appends itself, once; public, since a method call costs as much as the append.
+        self.to_flush: List[Flushable] = []
+        self.bulk: List[Flushable] = []
         self._deferred: List[Tuple[Callable[[], None], Any]] = []
         self._running = False
 
@@ -94,7 +105,8 @@ class Reactor:
     def watch(self, fd: int, mask: int, handler: Handler) -> None:
         """Make `mask` (READ | WRITE) the whole interest in `fd`. Free when nothing changes.
 
-        Mask 0: report only a reset or hang-up, as HANGUP, where the system can (Linux); elsewhere nothing.
+        Mask 0: report only a reset or hang-up, as HANGUP, where the system can (Linux); elsewhere nothing. It is heard
+        from `SLEEP_AFTER` seconds on, which spares two system calls for each of the many short pauses.
         """
         old = self._interest.get(fd)
         if old is not None and old[0] == mask and old[1] is handler:
@@ -106,8 +118,10 @@ class Reactor:
             self.unwatch(fd)
             if mask:
                 self._selector.register(fd, mask, entry)
-            else:
-                self._watch_hangup(fd)
+            elif self._hears_hangups:
+                if not self._falling_asleep:
+                    self.after(SLEEP_AFTER, self._put_to_sleep)
+                self._falling_asleep.append((fd, entry))
         self._interest[fd] = entry
 
     def unwatch(self, fd: int) -> None:
@@ -117,35 +131,32 @@ class Reactor:
             return
         if old[0]:
             self._selector.unregister(fd)
-        else:
-            self._forget_hangup(fd)
+        elif fd in self._asleep:
+            assert self._hangups is not None
+            self._asleep.discard(fd)
+            self._hangups.remove(fd)
 
     @property
     def watched(self) -> int:
         """How many descriptors have a handler."""
         return len(self._interest)
 
-    def _watch_hangup(self, fd: int) -> None:
-        if not self._hears_hangups:
-            return
+    def _put_to_sleep(self) -> None:
+        """Registrations without interest that lasted: have resets of those sockets reported."""
         if self._hangups is None:
             self._hangups = HangupWatch()
             self._selector.register(self._hangups.fileno(), READ, None)
-        self._hangups.add(fd)
-
-    def _forget_hangup(self, fd: int) -> None:
-        if self._hangups is not None:
-            self._hangups.remove(fd)
+        falling_asleep, self._falling_asleep = self._falling_asleep, []
+        for fd, entry in falling_asleep:
+            if self._interest.get(fd) is entry:
+                self._hangups.add(fd)
+                self._asleep.add(fd)
 
     # -- later -----------------------------------------------------------------------------------------------------
 
     def after(self, delay: float, callback: Callable[[], None], owner: Optional[Handler] = None) -> Timer:
         """Call `callback` in `delay` seconds; if it raises, `owner.on_failure` is told."""
         return self.timers.at(self.now + delay, callback, owner)
-
-    def queue_flush(self, handler: Flushable) -> None:
-        """Have `handler.flush()` called in this turn's flush phase. The handler sees to it that it asks once."""
-        self._to_flush.append(handler)
 
     def defer(self, callback: Callable[[], None], owner: Optional[Handler] = None) -> None:
         """Call `callback` in the last phase of this turn, when no other callback is on the stack."""
@@ -177,29 +188,41 @@ class Reactor:
                 try:
                     entry[1].on_ready(mask)
                 except Exception as error:
-                    self._contain(error, entry[1])
-        timer = self.timers.pop_due(now)  # 4. timers
+                    self.contain(error, entry[1])
+                if self.bulk:
+                    self._flush_bulk()
+        newest = self.timers.newest  # 4. timers
+        timer = self.timers.pop_due(now, newest)
         while timer is not None:
             self._call(timer.callback, timer.owner)
-            timer = self.timers.pop_due(now)
-        if self._to_flush:  # 5. flush
-            flushing, self._to_flush = self._to_flush, []
-            for handler in flushing:
-                try:
-                    handler.flush()
-                except Exception as error:
-                    self._contain(error, handler)
+            timer = self.timers.pop_due(now, newest)
+        if self.to_flush:  # 5. flush
+            flushing, self.to_flush = self.to_flush, []
+            self._flush(flushing)
+        if self.bulk:  # queued by timers or by phase 5
+            self._flush_bulk()
         if self._deferred:  # 6. deferred
             self._run_deferred()
 
     def _wait_time(self, most_wait: Optional[float]) -> Optional[float]:
-        if self._to_flush or self._deferred:
+        if self.to_flush or self._deferred or self.bulk:
             return 0.0
         due = self.timers.next_due()
         if due is None:
             return most_wait
         wait = max(0.0, due - self.now)
         return wait if most_wait is None else min(wait, most_wait)
+
+    def _flush_bulk(self) -> None:
+        flushing, self.bulk = self.bulk, []
+        self._flush(flushing)
+
+    def _flush(self, handlers: List[Flushable]) -> None:
+        for handler in handlers:
+            try:
+                handler.flush()
+            except Exception as error:
+                self.contain(error, handler)
 
     def _run_deferred(self) -> None:
         for _ in range(DEFERRED_ROUNDS):
@@ -217,15 +240,16 @@ class Reactor:
                 try:
                     entry[1].on_ready(HANGUP)
                 except Exception as error:
-                    self._contain(error, entry[1])
+                    self.contain(error, entry[1])
 
     def _call(self, callback: Callable[[], None], owner: Optional[Handler]) -> None:
         try:
             callback()
         except Exception as error:
-            self._contain(error, owner)
+            self.contain(error, owner)
 
-    def _contain(self, error: Exception, owner: Optional[Handler]) -> None:
+    def contain(self, error: Exception, owner: Optional[Handler]) -> None:
+        """An exception left a callback: report and count it, and have `owner` give up what it stands for."""
         self.failures += 1
         self._report(error)
         if owner is None:

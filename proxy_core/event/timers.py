@@ -11,10 +11,15 @@ what is left. Then traffic costs no timer work at all.
 from __future__ import annotations
 
 import heapq
+import sys
 from typing import Any, Callable, List, Optional, Tuple
 
 # Below this size a heap full of cancelled entries is not worth rebuilding.
 PRUNE_ABOVE = 64
+
+
+def _nothing() -> None:
+    """What a cancelled timer would call."""
 
 
 class Timer:
@@ -33,6 +38,8 @@ class Timer:
         """Never call the callback. Harmless on a timer that fired or was cancelled before."""
         if self.active:
             self.active = False
+            self.callback = _nothing  # the entry stays in the heap for a while; what it would have called need not
+            self.owner = None
             self._timers._cancelled()
 
 
@@ -64,10 +71,19 @@ class Timers:
             self._dead -= 1
         return heap[0][0] if heap else None
 
-    def pop_due(self, now: float) -> Optional[Timer]:
-        """The next timer that is due at `now`, marked as fired; None when there is no more."""
+    @property
+    def newest(self) -> int:
+        """The number of the timer that was set last."""
+        return self._sequence
+
+    def pop_due(self, now: float, newest: int = sys.maxsize) -> Optional[Timer]:
+        """The next timer that is due at `now`, marked as fired; None when there is no more.
+
+        newest: timers set after the one with this number are not due yet, so that one which sets itself again with no
+        delay fires once a turn and not for ever.
+        """
         due = self.next_due()
-        if due is None or due > now:
+        if due is None or due > now or self._heap[0][1] > newest:
             return None
         timer = heapq.heappop(self._heap)[2]
         timer.active = False

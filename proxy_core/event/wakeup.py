@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import signal
 import socket
-from typing import Callable, Deque, Dict
+from typing import Any, Callable, Deque, Dict
 
 
 def _ignore(signum: int, frame: object) -> None:
@@ -26,6 +26,7 @@ class Wakeup:
         self._writer.setblocking(False)
         self._posted: Deque[Callable[[], None]] = collections.deque()
         self._on_signal: Dict[int, Callable[[], None]] = {}
+        self._handled_before: Dict[int, Any] = {}
 
     def fileno(self) -> int:
         """The descriptor the reactor watches for reading."""
@@ -45,16 +46,18 @@ class Wakeup:
     def on_signal(self, signum: int, callback: Callable[[], None]) -> None:
         """Call `callback` in the loop whenever the process gets `signum`. Main thread only."""
         self._on_signal[signum] = callback
-        signal.signal(signum, _ignore)
+        previous = signal.signal(signum, _ignore)
+        self._handled_before.setdefault(signum, previous)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
 
     def release_signals(self) -> None:
-        """Give the signals back their default handling and forget the callbacks."""
+        """Give the signals back the handling they had before and forget the callbacks."""
         if not self._on_signal:
             return
         signal.set_wakeup_fd(-1)
-        for signum in self._on_signal:
-            signal.signal(signum, signal.SIG_DFL)
+        for signum, previous in self._handled_before.items():
+            signal.signal(signum, signal.SIG_DFL if previous is None else previous)
+        self._handled_before.clear()
         self._on_signal.clear()
 
     def on_ready(self, mask: int) -> None:
@@ -66,12 +69,12 @@ class Wakeup:
         for number in data:
             handler = self._on_signal.get(number)
             if handler is not None:
-                handler()
+                self._posted.append(handler)  # not called here: a failure must not lose the signals behind it
         for _ in range(len(self._posted)):
             self._posted.popleft()()
 
     def on_failure(self, error: Exception) -> None:
-        """A posted callback raised; the reactor has logged it. What else was posted is still due."""
+        """A callback raised; the reactor has logged it. What came after it is still due."""
         if self._posted:
             self._wake()
 

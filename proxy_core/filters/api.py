@@ -17,7 +17,7 @@ or use `callbacks.schedule(...)`: a chain that is parked with nothing left to wa
 from __future__ import annotations
 
 import enum
-from typing import Any, Callable, Final, Optional, Protocol
+from typing import Any, Callable, Final, Protocol
 
 from ..buffer import Buffer
 
@@ -111,18 +111,25 @@ class WriteFilter(Protocol):
 
 
 class NetworkFilter:
-    """A read and write filter that lets everything through. Inherit from it to write only what you need."""
+    """A read and write filter that lets everything through. Inherit from it to write only what you need.
 
-    callbacks: Optional[ReadFilterCallbacks] = None
-    write_callbacks: Optional[WriteFilterCallbacks] = None
+    Set before any other method is called: `callbacks` for filters that read, `write_callbacks` for those that write, and
+    `connection` for both.
+    """
+
+    callbacks: ReadFilterCallbacks
+    write_callbacks: WriteFilterCallbacks
+    connection: Any
 
     def initialize_read_filter_callbacks(self, callbacks: ReadFilterCallbacks) -> None:
-        """Keep the callbacks as `self.callbacks`."""
+        """Keep the callbacks."""
         self.callbacks = callbacks
+        self.connection = callbacks.connection
 
     def initialize_write_filter_callbacks(self, callbacks: WriteFilterCallbacks) -> None:
-        """Keep the callbacks as `self.write_callbacks`."""
+        """Keep the callbacks."""
         self.write_callbacks = callbacks
+        self.connection = callbacks.connection
 
     def on_new_connection(self) -> FilterStatus:
         """Go on."""

@@ -13,10 +13,13 @@ The chain knows its connection only as a `ChainHost`. Rules, in the order in whi
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Protocol
+from typing import Any, Callable, List, Optional, Protocol, Tuple
 
 from ..buffer import Buffer
 from .api import STOP_ITERATION, ConnectionEvent, Hold, ReadFilter, WriteFilter
+
+
+EventListener = Callable[[ConnectionEvent], None]
 
 
 class Clock(Protocol):
@@ -63,23 +66,42 @@ class ChainHost(Protocol):
         """The chain is parked by this filter and nothing is left that could wake it."""
 
 
+class _HoldsChain(Protocol):
+    """A chain, as its holds see it."""
+
+    holds: Tuple[_Hold, ...]
+
+    def all_released(self) -> None:
+        """The last hold was released."""
+
+
 class _Hold:
-    """One thing a filter waits for."""
+    """One thing a filter waits for; `timer` if that is a point in time."""
 
-    __slots__ = ("reason", "_holds", "_when_none")
+    __slots__ = ("reason", "timer", "_chain")
 
-    def __init__(self, reason: str, holds: List[_Hold], when_none: Callable[[], None]) -> None:
+    def __init__(self, reason: str, chain: _HoldsChain) -> None:
         self.reason = reason
-        self._holds = holds
-        self._when_none = when_none
-        holds.append(self)
+        self.timer: Any = None
+        self._chain = chain
+        chain.holds += (self,)
 
     def release(self) -> None:
         """Not waiting any more."""
-        if self in self._holds:
-            self._holds.remove(self)
-            if not self._holds:
-                self._when_none()
+        self.stop_timer()
+        chain = self._chain
+        if self in chain.holds:
+            chain.holds = tuple(hold for hold in chain.holds if hold is not self)
+            if not chain.holds:
+                chain.all_released()
+
+    cancel = release  # what `schedule` answers is used as a timer
+
+    def stop_timer(self) -> None:
+        """The connection is over: nothing is to be called any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class _ReadSlot:
@@ -105,31 +127,34 @@ class _ReadSlot:
 
     def hold(self, reason: str) -> Hold:
         """See `filters.api.ReadFilterCallbacks.hold`."""
-        return _Hold(reason, self._chain.holds, self._chain.check_stall)
+        return _Hold(reason, self._chain)
 
     def schedule(self, delay: float, callback: Callable[[], None], reason: str) -> Any:
         """See `filters.api.ReadFilterCallbacks.schedule`."""
-        hold = self.hold(reason)
+        host = self._chain.host
+        hold = _Hold(reason, self._chain)
 
         def fire() -> None:
-            if self._chain.host.is_open:
+            if host.is_open:
                 callback()
             hold.release()
-        return self._chain.host.reactor.after(delay, fire, self._chain.host)
+        hold.timer = host.reactor.after(delay, fire, host)
+        return hold
 
 
 class ReadChain:
     """The read filters of one connection, first added first run."""
 
-    __slots__ = ("host", "holds", "parked_since", "stalled", "_slots", "_greeted", "_parked")
+    __slots__ = ("host", "holds", "parked_since", "stalled", "_slots", "_greeted", "_last", "_parked")
 
     def __init__(self, host: ChainHost) -> None:
         self.host = host
-        self.holds: List[_Hold] = []
+        self.holds: Tuple[_Hold, ...] = ()
         self.parked_since = 0.0
         self.stalled = False
         self._slots: List[_ReadSlot] = []
         self._greeted = 0
+        self._last = -1  # index of the last filter, which consumes and so never parks
         self._parked = -1  # index of the filter that parked the chain, -1 for none
 
     def __len__(self) -> int:
@@ -139,6 +164,7 @@ class ReadChain:
         """Append a filter and hand it its callbacks."""
         slot = _ReadSlot(self, len(self._slots), read_filter, name)
         self._slots.append(slot)
+        self._last += 1
         read_filter.initialize_read_filter_callbacks(slot)
 
     def filters(self) -> List[_ReadSlot]:
@@ -158,18 +184,13 @@ class ReadChain:
                 self._stopped(index)
                 return
 
-    def on_read(self) -> None:
-        """Bytes arrived, or the peer finished: a pass from the first filter."""
-        host = self.host
-        self._run(0, host.read_buffer, host.read_ended)
-
     def resume_after(self, index: int) -> None:
         """`continue_reading` of the filter at `index`."""
         if not self.host.is_open:
             return
         if self._parked <= index:
             self._parked = -1
-        self._run(index + 1, self.host.read_buffer, self.host.read_ended)
+        self.run(self.host.read_buffer, self.host.read_ended, index + 1)
         self.host.chain_moved()
 
     def inject_after(self, index: int, data: Buffer, end_stream: bool) -> None:
@@ -178,16 +199,17 @@ class ReadChain:
             return
         if end_stream:
             self._slots[index].told_end = True
-        self._run(index + 1, data, end_stream)
+        self.run(data, end_stream, index + 1)
         self.host.chain_moved()
 
-    def _run(self, start: int, data: Buffer, end_stream: bool) -> None:
+    def run(self, data: Buffer, end_stream: bool, start: int = 0) -> None:
+        """A pass over `data`, from the first filter when the connection has read something. The hot loop: nothing
+        per filter but what the contract asks for."""
         host = self.host
-        slots = self._slots
         if not host.is_open:
             return
-        for index in range(start, len(slots)):
-            slot = slots[index]
+        index = start
+        for slot in self._slots[start:] if start else self._slots:
             if index >= self._greeted:
                 self._greeted = index + 1
                 if slot.filter.on_new_connection() is STOP_ITERATION or not host.is_open:
@@ -197,16 +219,17 @@ class ReadChain:
                 return
             if end_stream:
                 slot.told_end = True
-            elif not data.size:
-                continue
-            if slot.filter.on_data(data, end_stream) is STOP_ITERATION or not host.is_open:
-                self._stopped(index)
-                return
+            if data.size or end_stream:
+                if slot.filter.on_data(data, end_stream) is STOP_ITERATION or not host.is_open:
+                    if index < self._last or self._parked >= 0:
+                        self._stopped(index)
+                    return
+            index += 1
         self._parked = -1
 
     def _stopped(self, index: int) -> None:
-        """A pass ended at `index`. The last filter consumes, so only an earlier one parks the chain."""
-        if index == len(self._slots) - 1 or not self.host.is_open:
+        """A pass ended at `index`."""
+        if index == self._last or not self.host.is_open:
             self._parked = -1
         elif self._parked != index:
             self._parked = index
@@ -215,6 +238,10 @@ class ReadChain:
         if self._parked >= 0:
             self.check_stall()
 
+    def all_released(self) -> None:
+        """No filter waits for anything but bytes any more."""
+        self.check_stall()
+
     def check_stall(self) -> None:
         """Report, once per parking, that nothing is left that could wake a parked chain."""
         if self._parked < 0 or self.stalled or self.holds or not self.host.is_open or self.host.may_read_more:
@@ -222,10 +249,19 @@ class ReadChain:
         self.stalled = True
         self.host.stalled(self.parked_by, self.parked_since)
 
-    def raise_event(self, event: ConnectionEvent) -> None:
-        """Tell every filter, in order; a close reaches all of them."""
-        for slot in self._slots:
-            slot.filter.on_event(event)
+    def clear(self) -> None:
+        """Forget the filters; the connection is closed and everybody has heard it."""
+        self._slots.clear()
+
+    def drop_holds(self) -> None:
+        """The connection is over: nothing is waited for, and no timer keeps it in memory."""
+        for hold in self.holds:
+            hold.stop_timer()
+        self.holds = ()
+
+    def listeners(self) -> List[EventListener]:
+        """Whom to tell about events, in order."""
+        return [slot.filter.on_event for slot in self._slots]
 
 
 class _WriteSlot:
@@ -245,7 +281,7 @@ class _WriteSlot:
 
     def hold(self, reason: str) -> Hold:
         """See `filters.api.WriteFilterCallbacks.hold`."""
-        return _Hold(reason, self._chain.holds, self._chain.host.flush)
+        return _Hold(reason, self._chain)
 
 
 class WriteChain:
@@ -255,7 +291,7 @@ class WriteChain:
 
     def __init__(self, host: ChainHost) -> None:
         self.host = host
-        self.holds: List[_Hold] = []
+        self.holds: Tuple[_Hold, ...] = ()
         self._slots: List[_WriteSlot] = []
 
     def add(self, write_filter: WriteFilter, name: str) -> None:
@@ -263,6 +299,10 @@ class WriteChain:
         slot = _WriteSlot(self, write_filter, name)
         self._slots.insert(0, slot)
         write_filter.initialize_write_filter_callbacks(slot)
+
+    def all_released(self) -> None:
+        """No filter has bytes left to inject: a close that waited may go on."""
+        self.host.flush()
 
     def run(self, data: Buffer, end_stream: bool, after: Optional[_WriteSlot] = None) -> bool:
         """Whether `data` got past every filter (after the given one). If not, a filter has taken it or closed."""
@@ -281,10 +321,8 @@ class WriteChain:
         """The slots in the order in which they see bytes."""
         return list(self._slots)
 
-    def raise_event(self, event: ConnectionEvent, except_for: List[_ReadSlot]) -> None:
-        """Tell the filters that are not in the read chain as well."""
-        told: List[object] = [slot.filter for slot in except_for]
-        for slot in self._slots:
-            on_event = getattr(slot.filter, "on_event", None)
-            if on_event is not None and not any(slot.filter is other for other in told):
-                on_event(event)
+    def listeners(self, except_for: List[EventListener]) -> List[EventListener]:
+        """Whom to tell about events besides the filters that are in the read chain as well. A pure write filter need not
+        have `on_event`."""
+        found = [getattr(slot.filter, "on_event", None) for slot in self._slots]
+        return [one for one in found if one is not None and one not in except_for]

@@ -47,7 +47,9 @@ class NetworkExtension(NamedTuple):
 class FilterRegistry:
     """Network filters by the full name of their configuration message."""
 
-    def __init__(self, extensions: List[NetworkExtension]) -> None:
+    def __init__(self, extensions: List[NetworkExtension], custom: Optional[NetworkExtension] = None) -> None:
+        """custom: builds the filters of "python:" types."""
+        self._custom = custom
         self._by_name: Dict[str, NetworkExtension] = {}
         for extension in extensions:
             self._by_name[extension.config.DESCRIPTOR.full_name] = extension
@@ -63,7 +65,7 @@ class FilterRegistry:
 
     def find(self, type_name: str, path: str, problems: List[Problem]) -> Optional[NetworkExtension]:
         """The extension for a message name; None and a problem when there is none."""
-        extension = self._by_name.get(type_name)
+        extension = self._custom if type_name.startswith("python:") else self._by_name.get(type_name)
         if extension is None:
             problems.append(Problem(path, f"'{type_name}' is not a network filter"))
         return extension

@@ -1,8 +1,9 @@
 """When the process runs out of file descriptors: stop accepting, say so once, go on when one is free.
 
 A listening socket that can't accept stays readable, so a naive loop spins at 100 % CPU and fills the log. Here its interest is
-withdrawn until a connection closes (or a second has passed: somebody else may have closed a file). One descriptor is kept in
-reserve so that the admin can always be reached and asked what is going on.
+withdrawn until a connection closes (or a second has passed: somebody else may have closed a file). The outage is over once a whole
+second went by without running out again; only the next one is worth a log line and a count. One descriptor is kept in reserve so
+that the admin can always be reached and asked what is going on.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ class DescriptorGuard:
         self._paused: List[Pausable] = []
         self._reserve: Optional[int] = sockets.open_reserve()
         self._timer: Optional[Timer] = None
-        self._told = False
+        self._told = False  # an outage is on, and was logged
+        self._seen_again = False  # it was noticed since the timer was set
 
     def exhausted(self, listening: Pausable, why: str) -> None:
         """`listening` found no descriptor for a waiting connection."""
         if listening not in self._paused:
             listening.pause()
             self._paused.append(listening)
+        self._seen_again = True
         if not self._told:
             self._told = True
             self._paused_total.inc()
@@ -66,18 +69,20 @@ class DescriptorGuard:
         if self._reserve is None:
             self._reserve = sockets.open_reserve()
         if self._paused and self._reserve is not None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._told = False
-            paused, self._paused = self._paused, []
-            for listening in paused:
-                listening.resume()
+            self._resume_all()
 
     def _try_again(self) -> None:
         self._timer = None
-        if not self._paused:
+        if not self._seen_again:
+            self._told = False
             return
+        self._seen_again = False
+        self._timer = self._reactor.after(TRY_AGAIN_AFTER, self._try_again)
+        if self._reserve is None:
+            self._reserve = sockets.open_reserve()
+        self._resume_all()
+
+    def _resume_all(self) -> None:
         paused, self._paused = self._paused, []
         for listening in paused:
             listening.resume()

@@ -13,6 +13,7 @@ from .descriptors import DescriptorGuard
 
 # Others are ready too. What is left waits in the backlog for the next turn.
 MOST_ACCEPTS_PER_TURN: Final = 64
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 
 
 class Acceptor(Protocol):
@@ -42,11 +43,14 @@ class ListenSocket:
         self._batch_sizes = batch_sizes
         self._most_per_turn = most_per_turn
         self._use_reserve = use_reserve
+        self._expected = 1
         self.address = sockets.local_address(sock)
+        self._is_wildcard = self.address.ip in WILDCARDS  # then each connection has a local address of its own
 
     def start(self) -> None:
-        """Accept from now on."""
-        self._reactor.watch(self._sock.fileno(), READ, self)
+        """Accept from now on, unless it was closed meanwhile."""
+        if self._sock.fileno() >= 0:
+            self._reactor.watch(self._sock.fileno(), READ, self)
 
     resume = start
 
@@ -63,9 +67,9 @@ class ListenSocket:
     def on_ready(self, mask: int) -> None:
         """Accept what waits, up to this turn's share."""
         accepted = 0
-        while accepted < self._most_per_turn and self._sock.fileno() >= 0:
+        while accepted < self._expected and self._sock.fileno() >= 0:
             try:
-                pair = sockets.accept(self._sock)
+                pair = sockets.accept(self._sock, self.address.family)
             except sockets.OutOfDescriptors as error:
                 if self._use_reserve and self._guard.lend_reserve():
                     continue
@@ -77,14 +81,21 @@ class ListenSocket:
             self._take(*pair)
         if accepted:
             self._batch_sizes.record(accepted)
+        # An accept that finds nobody costs a system call. As many as came last time are expected, twice as many if all did.
+        full = accepted == self._expected
+        self._expected = min(self._most_per_turn, accepted * 2) if full else max(1, accepted)
 
     def _take(self, sock: socket.socket, peer: Any) -> None:
         """Hand one socket over. Nobody else owns it yet, so a failure on the way closes it here."""
+        local = self.address
+        if self._is_wildcard:
+            try:
+                local = sockets.local_address(sock)
+            except OSError:
+                sock.close()  # reset before it was looked at
+                return
         try:
-            local = sockets.local_address(sock)
-            self._acceptor.on_accepted(sock, Address.from_sockaddr(sock.family, peer), local)
-        except OSError:
-            sock.close()  # reset before it was looked at
+            self._acceptor.on_accepted(sock, Address.from_sockaddr(local.family, peer), local)
         except Exception:
             sock.close()
             raise

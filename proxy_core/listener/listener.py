@@ -64,6 +64,7 @@ class Listener:
         self._access_logs = access_logs
         self._exempt = exempt or config.ignore_global_conn_limit
         self._is_admin = exempt
+        self._finalizers = (self._finished,)  # one tuple for all connections
         self._limit_key = f"envoy.resource_limits.listener.{name}.connection_limit"
         # Bytes of connections that no filter claims. Not listed: Envoy has no such stat.
         self._unclaimed = ByteCounters(Counter("rx"), Counter("tx"))
@@ -151,7 +152,6 @@ class Listener:
         )
         connection.remote_address = peer
         connection.local_address = local
-        info.refresh = functools.partial(refresh_stream_info, connection)
         self._count_in(connection)
         try:
             chain.add_filters(connection)
@@ -183,7 +183,7 @@ class Listener:
         stats.thread_downstream_cx_total.value += 1
         stats.thread_downstream_cx_active.inc()
         self._context.table.add(connection)
-        connection.finalizers.append(functools.partial(self._finished, connection))
+        connection.finalizers = self._finalizers
 
     def _finished(self, connection: Connection) -> None:
         """The connection is closed: the listener's log line comes before those of its filters."""
@@ -194,13 +194,12 @@ class Listener:
         stats.downstream_cx_active.dec()
         stats.thread_downstream_cx_active.dec()
         stats.downstream_cx_destroy.inc()
-        stats.downstream_cx_length_ms.record((self._context.reactor.now - connection.opened_at) * 1000)
+        stats.downstream_cx_length_ms.record(int((self._context.reactor.now - connection.opened_at) * 1000))
         self._context.table.discard(connection)
         self._context.descriptors.released()
         if self._access_logs:
             refresh_stream_info(connection)
             self._write_log(connection.info)
-        connection.info.refresh = None
 
     def _write_log(self, info: StreamInfo) -> None:
         for logger in self._access_logs:

@@ -34,7 +34,6 @@ class Connecting:
         if number:
             _fail(connection, REMOTE_CLOSE, f"delayed connect error: {sockets.describe(number)}")
             return
-        connection.local_address = sockets.local_address(connection.sock)
         establish(connection)
 
     def on_failure(self, error: Exception) -> None:
@@ -49,10 +48,9 @@ def connect(connection: Connection, address: Address, source: Optional[Address] 
     """
     connection.remote_address = address
     if source is not None:
-        try:
-            connection.sock.bind(source.sockaddr)
-        except OSError as error:
-            text = f"failed to bind to {source}: {sockets.describe(error.errno)}"
+        problem = sockets.bind_source(connection.sock, source)
+        if problem is not None:
+            text = f"failed to bind to {source}: {problem}"
             connection.reactor.defer(_failure(connection, LOCAL_CLOSE, text), connection)
             return
     problem = sockets.start_connect(connection.sock, address)

@@ -13,7 +13,7 @@ class CloseType(enum.Enum):
     """What happens to bytes that are queued for sending when `Connection.close` is called."""
 
     FLUSH_WRITE = "FlushWrite"  # send them, then close
-    NO_FLUSH = "NoFlush"  # drop them, close now
+    NO_FLUSH = "NoFlush"  # offer them to the kernel once, drop the rest, close now
     FLUSH_WRITE_AND_DELAY = "FlushWriteAndDelay"  # send them, then wait for the peer or the delayed-close timer
     ABORT = "Abort"  # drop them, close now, do not try to write a TLS goodbye either
     ABORT_RESET = "AbortReset"  # drop them and send RST

@@ -4,7 +4,8 @@
                           moment first, because closing a socket with unread bytes destroys the reply on its way
     FlushWriteAndDelay    the same, but always wait for the peer's FIN or the delayed-close timer
     FlushWriteAndReset    send what is queued, then RST
-    NoFlush, Abort        close now
+    NoFlush               close now, after one attempt to send what is queued
+    Abort                 close now
     AbortReset            close now with RST
 
 One timer per connection covers all waits. Which bounds apply is read off the connection's state when the timer fires, and
@@ -18,23 +19,32 @@ import socket
 from typing import List, Optional, Protocol, Tuple
 
 from ..buffer import Buffer
-from ..event.reactor import Reactor
+from ..errors import PeerError
+from ..event.reactor import WRITE, Reactor
 from ..event.timers import Timer
 from ..filters.api import LOCAL_CLOSE, REMOTE_CLOSE, ConnectionEvent
 from ..filters.chain import ReadChain, WriteChain
 from ..observe.stream_info import LOCAL_RESET, NORMAL
 from . import sockets, states
 from .close import (
-    ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET, CloseReason, CloseType,
+    ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET, NO_FLUSH, CloseReason, CloseType,
 )
-from .settings import ConnectionSettings
-from .states import CONNECTING, ENDED, ENDING, FLUSHING, LINGERING, Event, Side
+from .settings import READ_SIZE, ByteCounters, ConnectionSettings
+from .states import CONNECTING, ENDED, ENDING, FLUSHING, LINGERING, OPEN, Event, Side
 from .transport import Transport
 
 # Reads of input nobody wants, per turn, while lingering.
 DISCARD_READS = 4
+# Reads of what a peer that is gone had sent before. Its kernel can't add any more, so this is a limit, not a share.
+LAST_READS = 64
 
 FLUSHING_KINDS = frozenset({FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET})
+
+
+class BoundedHolder(str):
+    """The name of a pause whose holder sees to it itself that it ends, so that it needs no bound here."""
+
+    __slots__ = ()
 
 
 class Closable(Protocol):
@@ -52,13 +62,16 @@ class Closable(Protocol):
     read_chain: ReadChain
     write_chain: Optional[WriteChain]
     is_open: bool
-    pauses: List[str]
+    pauses: Tuple[str, ...]
     paused_at: float
     above_high: bool
     above_high_at: float
     last_read: float
     last_write: float
+    bytes_read: int
     bytes_sent: int
+    counters: ByteCounters
+    mask: int
     local_close_details: str
     detected_close_type: str
     reset_on_close: bool
@@ -87,7 +100,9 @@ def close(conn: Closable, kind: CloseType, event: ConnectionEvent, reason: Close
     """Begin to close. The connection is not open any more when this returns."""
     if conn.close_kind is not None:
         _close_again(conn, kind, event, reason)
-    elif kind not in FLUSHING_KINDS or conn.write_state is CONNECTING and not conn.write_buffer.size:
+    elif kind not in FLUSHING_KINDS or conn.write_state is CONNECTING and not conn.write_buffer.size and not _held(conn):
+        if kind is NO_FLUSH:
+            _send_once(conn)
         conn.reset_on_close = conn.reset_on_close or kind is ABORT_RESET
         conn.close_socket(event, reason)
     else:
@@ -105,6 +120,18 @@ def close(conn: Closable, kind: CloseType, event: ConnectionEvent, reason: Close
             arm_bound(conn)
         else:
             _after_flush(conn)
+
+
+def _send_once(conn: Closable) -> None:
+    """NoFlush offers queued bytes to the kernel one time, as in Envoy: a filter may say why and close in one breath."""
+    if not conn.write_buffer.size or conn.write_state is CONNECTING or conn.mask & WRITE:
+        return
+    try:
+        sent = conn.transport.write(conn.sock, conn.write_buffer)
+    except PeerError:
+        return  # the peer is gone as well, and the reason for this close stands
+    conn.bytes_sent += sent
+    conn.counters.tx_total.value += sent
 
 
 def _close_again(conn: Closable, kind: CloseType, event: ConnectionEvent, reason: CloseReason) -> None:
@@ -133,6 +160,7 @@ def flushed(conn: Closable) -> None:
     if conn.write_state is ENDING:
         conn.transport.send_end(conn.sock)
         conn.write_state = states.next_write(conn.write_state, Event.END_SENT)
+        conn.last_write = conn.reactor.now
         if states.both_ended(conn.read_state, conn.write_state):
             conn.close_socket(LOCAL_CLOSE, CloseReason("local", "FIN", "both directions have ended"))
         else:
@@ -186,7 +214,7 @@ def discard_input(conn: Closable) -> None:
         return
     try:
         for _ in range(DISCARD_READS):
-            data = conn.transport.read(conn.sock, sockets.READ_SIZE)
+            data = conn.transport.read(conn.sock, READ_SIZE)
             if data is None:
                 return
             if not data:
@@ -196,6 +224,24 @@ def discard_input(conn: Closable) -> None:
     except sockets.ConnectionLost as lost:
         conn.reset_on_close = lost.reset
     conn.close_socket(conn.close_event, conn.close_reason or CloseReason("local", "FIN"))
+
+
+def take_last_bytes(conn: Closable) -> None:
+    """Sending failed because the peer is gone. What it said before is still in the kernel: it is read and passed on first,
+    else the answer of a server that answers and closes early is lost whenever our bytes cross it."""
+    for _ in range(LAST_READS):
+        if conn.read_state is not OPEN or conn.pauses or not conn.is_open:
+            return
+        try:
+            data = conn.transport.read(conn.sock, READ_SIZE)
+        except PeerError:
+            return
+        if not data:
+            return
+        conn.bytes_read += len(data)
+        conn.counters.rx_total.value += len(data)
+        conn.read_buffer.append(data)
+        conn.read_chain.run(conn.read_buffer, False)
 
 
 def release(conn: Closable, reason: CloseReason) -> None:
@@ -210,6 +256,7 @@ def release(conn: Closable, reason: CloseReason) -> None:
     if conn.bound is not None:
         conn.bound.cancel()
         conn.bound = None
+    conn.read_chain.drop_holds()
     if conn.reset_on_close and conn.detected_close_type == NORMAL:
         conn.detected_close_type = LOCAL_RESET
     conn.read_buffer.clear()
@@ -234,7 +281,7 @@ def bounds(conn: Closable) -> List[Tuple[float, float, str]]:
         quiet_since = max(conn.last_read, conn.last_write)
         if conn.read_state is ENDED or conn.write_state is ENDED:
             found.append((quiet_since, settings.half_closed_timeout, "half_closed_timeout"))
-        if conn.pauses:
+        if conn.pauses and any(type(holder) is not BoundedHolder for holder in conn.pauses):
             found.append((max(conn.paused_at, quiet_since), settings.paused_timeout, "paused_timeout"))
         if conn.above_high:
             found.append((conn.above_high_at, settings.high_watermark_timeout, "buffer_high_watermark_timeout"))
@@ -245,8 +292,8 @@ def arm_bound(conn: Closable) -> None:
     """See to it that the bound timer fires no later than the first bound that applies now."""
     if conn.fd < 0:
         return
-    due = min((since + allowed for since, allowed, _ in bounds(conn)), default=None)
-    if due is None:
+    due = min([since + allowed for since, allowed, _ in bounds(conn)], default=0.0)
+    if not due:
         return
     if conn.bound is not None:
         if conn.bound.when <= due:
@@ -259,7 +306,7 @@ def _on_bound(conn: Closable) -> None:
     """The bound timer fired: end the connection if a bound has run out, else wait for the rest."""
     conn.bound = None
     for since, allowed, name in bounds(conn):
-        if conn.reactor.now - since >= allowed:
+        if conn.reactor.now >= since + allowed:  # in the form in which `arm_bound` computed it: rounding
             _end_by_bound(conn, name, allowed)
             return
     arm_bound(conn)

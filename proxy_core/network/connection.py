@@ -19,19 +19,19 @@ stack sees `is_open` False when control returns. What must come last (access log
 from __future__ import annotations
 
 import socket
-from typing import Callable, Final, List, Optional, Protocol
+from typing import Callable, Final, Optional, Protocol, Tuple
 
 from ..buffer import Buffer
 from ..event.reactor import HANGUP, READ, WRITE, Reactor
 from ..event.timers import Timer
-from ..filters.api import LOCAL_CLOSE, REMOTE_CLOSE, ConnectionEvent
+from ..filters.api import CONNECTED, LOCAL_CLOSE, REMOTE_CLOSE, ConnectionEvent
 from ..filters.chain import ReadChain, WriteChain
 from ..observe.stream_info import NORMAL, REMOTE_RESET, StreamInfo
 from . import closing, sockets, states
 from .address import Address
-from .close import NO_FLUSH, CloseReason, CloseType
+from .close import ABORT, CloseReason, CloseType
 from .handshake import UNREGISTERED, establish
-from .settings import ByteCounters, ConnectionSettings
+from .settings import READ_SIZE, ByteCounters, ConnectionSettings
 from .states import CONNECTING, ENDED, FLUSHING, LINGERING, OPEN, Event
 from .transport import RAW, Transport
 
@@ -93,9 +93,10 @@ class Connection:
         self.half_close_enabled = False
         self.read_chain = ReadChain(self)
         self.write_chain: Optional[WriteChain] = None
-        self.callbacks: List[ConnectionCallbacks] = []
-        self.finalizers: List[Callable[[], None]] = []
-        self.pauses: List[str] = []
+        # Tuples, not lists: nearly always empty or set once, and an empty tuple costs an idle connection nothing.
+        self.callbacks: Tuple[ConnectionCallbacks, ...] = ()
+        self.finalizers: Tuple[Callable[[Connection], None], ...] = ()
+        self.pauses: Tuple[str, ...] = ()
         self.paused_at = 0.0
         self.above_high = False
         self.above_high_at = 0.0
@@ -116,8 +117,8 @@ class Connection:
         self.end_when_connected = False
         self.counters = counters
         self._high = limit
-        self._low = limit // 2
-        self._read_size = min(limit, sockets.READ_SIZE) if limit else sockets.READ_SIZE
+        self._low = settings.low_watermark
+        self._read_size = settings.read_size
         self._flush_queued = False
 
     # -- facts -----------------------------------------------------------------------------------------------------
@@ -142,14 +143,51 @@ class Connection:
     # -- readiness -------------------------------------------------------------------------------------------------
 
     def on_ready(self, mask: int) -> None:
-        """Called by the reactor. Writes go first, as in Envoy: they may close, and they free memory."""
+        """Called by the reactor. What comes most is done here: one read and one pass through the chain, the connection's
+        share of this turn."""
+        if mask != READ or self.read_state is not OPEN:
+            self._on_other(mask)
+            return
+        try:
+            if self.transport is RAW:
+                data: Optional[bytes] = self.sock.recv(self._read_size)
+            else:
+                data = self.transport.read(self.sock, self._read_size)
+        except (OSError, sockets.ConnectionLost) as error:
+            lost = sockets.lost_by(error)
+            if lost is not None:
+                self.on_lost(lost)
+            return
+        if data:
+            size = len(data)
+            self.bytes_read += size
+            self.counters.rx_total.value += size
+            self.last_read = self.reactor.now
+            if size >= READ_SIZE:  # bulk: fewer, larger reads as long as they come back full
+                self._read_size = self.settings.bulk_read_size
+            elif self._read_size > READ_SIZE:
+                self._read_size = READ_SIZE
+            buffer = self.read_buffer
+            buffer.append(data)
+            self.read_chain.run(buffer, False)
+            if buffer.size > self._high > 0 and self.is_open and READ_BUFFER_HOLDER not in self.pauses:
+                self.pause_reading(READ_BUFFER_HOLDER)  # a parked chain drains nothing: stop until it does
+                self.read_chain.check_stall()
+        elif data is not None:
+            self._peer_ended()
+
+    def _on_other(self, mask: int) -> None:
+        """Every readiness but the plain one. Writes go first, as in Envoy: they may close, and they free memory."""
         if self.write_state is CONNECTING:
             establish(self)
             return
         if mask & WRITE:
             self.flush()
-        if mask & READ and self.fd >= 0:
-            self._read()
+        if mask & READ and self.fd >= 0 and self.mask & READ:  # flushing may have closed or paused it
+            if self.read_state is OPEN:
+                self.on_ready(READ)
+            else:
+                closing.discard_input(self)
         elif mask & HANGUP:
             number = sockets.pending_error(self.sock)
             if number:
@@ -176,35 +214,12 @@ class Connection:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        """One read and one pass through the chain: the connection's share of this turn."""
-        if self.read_state is not OPEN:
-            closing.discard_input(self)
-            return
-        try:
-            data = self.transport.read(self.sock, self._read_size)
-        except sockets.ConnectionLost as lost:
-            self.on_lost(lost)
-            return
-        if data:
-            size = len(data)
-            self.bytes_read += size
-            self.counters.rx_total.value += size
-            self.last_read = self.reactor.now
-            buffer = self.read_buffer
-            buffer.append(data)
-            self.read_chain.on_read()
-            if buffer.size > self._high > 0 and self.is_open and READ_BUFFER_HOLDER not in self.pauses:
-                self.pause_reading(READ_BUFFER_HOLDER)  # a parked chain drains nothing: stop until it does
-                self.read_chain.check_stall()
-        elif data is not None:
-            self._peer_ended()
-
     def _peer_ended(self) -> None:
         """The peer's FIN, with everything before it already in the read buffer."""
         self.read_state = states.next_read(self.read_state, Event.PEER_ENDED)
+        self.last_read = self.reactor.now
         self.update_interest()
-        self.read_chain.on_read()
+        self.read_chain.run(self.read_buffer, self.half_close_enabled)
         if not self.half_close_enabled:
             closing.peer_ended(self)
         elif self.is_open and not self.write_buffer.size and states.both_ended(self.read_state, self.write_state):
@@ -224,7 +239,7 @@ class Connection:
 
     def pause_reading(self, holder: str) -> None:
         """Read no more until `holder` resumes. Counted: each pause needs its own resume."""
-        self.pauses.append(holder)
+        self.pauses += (holder,)
         if len(self.pauses) == 1 and self.is_open:
             self.paused_at = self.reactor.now
             self.update_interest()
@@ -234,7 +249,8 @@ class Connection:
     def resume_reading(self, holder: str) -> None:
         """`holder` has no objection any more. When it was the last one, reading goes on and bytes buffered meanwhile
         are delivered in this turn's last phase."""
-        self.pauses.remove(holder)
+        at = self.pauses.index(holder)
+        self.pauses = self.pauses[:at] + self.pauses[at + 1:]
         if self.pauses or not self.is_open:
             return
         self.update_interest()
@@ -243,46 +259,50 @@ class Connection:
 
     def _deliver_buffered(self) -> None:
         if self.is_open and not self.pauses and self.write_state is not CONNECTING:
-            self.read_chain.on_read()
+            self.read_chain.run(self.read_buffer, self.read_ended)
             self.chain_moved()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write(self, data: Buffer, end_stream: bool) -> None:
         """Queue all of `data` (it is empty afterwards), then the end of the stream if asked. Never sends, never raises."""
-        state = self.write_state
-        if not self.is_open or state is not OPEN and state is not CONNECTING:
+        if self.write_state is OPEN and self.is_open and self.write_chain is None and not end_stream:
+            self.bytes_queued += data.size  # the rest of `queue_write`, for the case that is nearly every case
+            buffer = self.write_buffer
+            buffer.move_from(data)
+            if not self._flush_queued and not self.mask & WRITE:
+                self._flush_queued = True
+                (self.reactor.to_flush if buffer.size < READ_SIZE else self.reactor.bulk).append(self)
+            if buffer.size > self._high > 0 and not self.above_high:
+                self._rose_above_high()
+        elif not self.is_open or self.write_state is not OPEN and self.write_state is not CONNECTING:
             data.clear()
         elif self.write_chain is None or self.write_chain.run(data, end_stream):
             self.queue_write(data, end_stream)
 
     def queue_write(self, data: Buffer, end_stream: bool) -> None:
         """Past the write filters: into the write buffer, and have it flushed at the end of the turn."""
-        if not self.accepts_writes:
+        state = self.write_state
+        if state is not OPEN and not self.accepts_writes:
             data.clear()
             return
         buffer = self.write_buffer
-        if data.size:
-            self.bytes_queued += data.size
-            buffer.move_from(data)
-        if self.write_state is CONNECTING:
+        self.bytes_queued += data.size
+        buffer.move_from(data)
+        if state is CONNECTING:
             self.end_when_connected = self.end_when_connected or end_stream
         else:
-            if end_stream and self.write_state is OPEN:
-                self.write_state = states.next_write(self.write_state, Event.END_QUEUED)
+            if end_stream and state is OPEN:
+                self.write_state = states.next_write(state, Event.END_QUEUED)
             self.want_flush()
         if buffer.size > self._high > 0 and not self.above_high:
-            self.above_high = True
-            self.above_high_at = self.reactor.now
-            closing.arm_bound(self)
-            for callbacks in tuple(self.callbacks):
-                callbacks.on_above_write_buffer_high_watermark()
+            self._rose_above_high()
 
     def want_flush(self) -> None:
         """Have `flush` called in this turn's flush phase, unless the socket is known to be full."""
         if not self._flush_queued and not self.mask & WRITE:
             self._flush_queued = True
-            self.reactor.queue_flush(self)
+            self.reactor.to_flush.append(self)
 
     def flush(self) -> None:
         """Send what the socket takes. Only if it does not take all of it, writability is watched."""
@@ -295,6 +315,7 @@ class Connection:
             try:
                 sent = transport.write(self.sock, buffer)
             except sockets.ConnectionLost as lost:
+                closing.take_last_bytes(self)
                 self.on_lost(lost)
                 return
             if sent:
@@ -313,9 +334,16 @@ class Connection:
         if self.write_state is not OPEN:
             closing.flushed(self)
 
+    def _rose_above_high(self) -> None:
+        self.above_high = True
+        self.above_high_at = self.reactor.now
+        closing.arm_bound(self)
+        for callbacks in self.callbacks:
+            callbacks.on_above_write_buffer_high_watermark()
+
     def _fell_to_low(self) -> None:
         self.above_high = False
-        for callbacks in tuple(self.callbacks):
+        for callbacks in self.callbacks:
             callbacks.on_below_write_buffer_low_watermark()
 
     # -- closing (the steps are in `closing`) ----------------------------------------------------------------------
@@ -334,26 +362,44 @@ class Connection:
         if self.fd < 0:
             return
         closing.release(self, reason)
-        if self.above_high:  # whoever was paused for our sake must not stay so
-            self._fell_to_low()
-        self.raise_event(event)
-        self.reactor.defer(self._finalize, self)
-
-    def raise_event(self, event: ConnectionEvent) -> None:
-        """Filters first, then callbacks in the order they registered. A close reaches everyone."""
-        self.read_chain.raise_event(event)
-        if self.write_chain is not None:
-            self.write_chain.raise_event(event, self.read_chain.filters())
-        for callbacks in tuple(self.callbacks):
-            callbacks.on_event(event)
+        self.reactor.defer(self._finalize)
+        try:
+            if self.above_high:  # whoever was paused for our sake must not stay so
+                self._fell_to_low()
+        finally:
+            self.raise_event(event)
 
     def _finalize(self) -> None:
+        """Last log lines and counts; then break the reference cycles, so that all of this is freed now and not when the
+        garbage collector comes."""
         for step in self.finalizers:
-            step()
-        self.finalizers.clear()
+            try:
+                step(self)
+            except Exception as error:
+                self.reactor.contain(error, None)
+        self.finalizers = ()
+        self.callbacks = ()
+        self.read_chain.clear()
+        self.write_chain = None
+
+    def raise_event(self, event: ConnectionEvent) -> None:
+        """Filters first, then callbacks in the order they registered. A close reaches everyone, whatever one of them raises;
+        Connected stops at whoever closes the connection."""
+        listeners = self.read_chain.listeners()
+        if self.write_chain is not None:
+            listeners += self.write_chain.listeners(except_for=listeners)
+        for tell in [*listeners, *(callbacks.on_event for callbacks in self.callbacks)]:
+            if event is CONNECTED and not self.is_open:
+                return
+            try:
+                tell(event)
+            except Exception as error:
+                self.reactor.contain(error, self)
 
     def on_lost(self, lost: sockets.ConnectionLost) -> None:
         """The socket reported that the peer is gone."""
+        if self.fd < 0:
+            return
         if lost.reset:
             self.reset_on_close = True
             self.detected_close_type = REMOTE_RESET
@@ -361,7 +407,7 @@ class Connection:
 
     def on_failure(self, error: Exception) -> None:
         """A bug, or a filter's exception: this connection ends, the process goes on."""
-        self.close(NO_FLUSH, f"exception in a handler: {type(error).__name__}", how="error")
+        self.close(ABORT, f"exception in a handler: {type(error).__name__}", how="error")
 
     def stalled(self, filter_name: str, since: float) -> None:
         """The chain is parked and nothing is left to wake it; whoever made the settings wants to know."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from . import sockets
 from .connection import Connection
+
+
+def local_address_text(connection: Connection) -> str:
+    """Our end of a connection. An upstream one keeps no object for it: the kernel knows, as long as it is open."""
+    if connection.local_address is None and connection.fd >= 0 and connection.remote_address is not None:
+        return sockets.local_address_text(connection.sock, connection.remote_address.family)
+    return connection.local_address.text if connection.local_address is not None else ""
 
 
 def refresh_stream_info(connection: Connection) -> None:

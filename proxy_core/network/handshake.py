@@ -6,14 +6,11 @@ until then writes wait in the buffer and nothing is read into the filters.
 
 from __future__ import annotations
 
-import socket
 from typing import Final, Protocol
 
-from ..buffer import Buffer
 from ..filters.api import CONNECTED, ConnectionEvent
-from . import sockets, states
-from .states import OPEN, Event, Side
-from .transport import Transport
+from . import closing, sockets, states
+from .states import OPEN, Event
 
 
 # Interest masks before the first registration. Both have the READ and WRITE bits clear.
@@ -21,20 +18,10 @@ UNREGISTERED: Final = -8  # the reactor is not to be told of this socket yet
 REGISTER_NEXT: Final = -4  # the next interest, even none at all, is to be registered
 
 
-class Establishable(Protocol):
+class Establishable(closing.Closable, Protocol):
     """What this module needs of a connection."""
 
-    sock: socket.socket
-    transport: Transport
-    read_state: Side
-    write_state: Side
-    write_buffer: Buffer
-    is_open: bool
-    mask: int
     end_when_connected: bool
-
-    def update_interest(self) -> None:
-        """Watch for what the state asks for."""
 
     def raise_event(self, event: ConnectionEvent) -> None:
         """Tell filters and callbacks."""
@@ -63,6 +50,8 @@ def establish(conn: Establishable) -> None:
         return
     if conn.is_open:
         conn.raise_event(CONNECTED)
+        if conn.pauses:
+            closing.arm_bound(conn)  # a filter paused it before it was up
     if conn.write_state is not OPEN:
         return  # closed by someone who heard it
     if not conn.is_open:  # a flushing close came before the handshake was done

@@ -26,14 +26,14 @@ from ..buffer import Buffer
 from ..errors import PeerError
 from .address import Address
 
-# One read per wake-up, 64 KiB at most. Above 128 KiB glibc maps and unmaps memory for every call (+20 us on small
-# messages); below, bulk transfer pays more system calls.
-READ_SIZE: Final = 65536
 # What one flush may send before other connections get their turn.
 MOST_WRITTEN_PER_TURN: Final = 1 << 20
 # Up to this many bytes are joined into one `send`; above, `sendmsg` avoids the copy.
 JOIN_UP_TO: Final = 16384
 MOST_CHUNKS_PER_CALL: Final = 64
+
+_NONBLOCK: Final = getattr(socket, "SOCK_NONBLOCK", 0)  # saves a call where the system has it
+_INHERITS_NODELAY: Final = sys.platform == "linux"  # accepted sockets take TCP_NODELAY from the listening one
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -48,6 +48,15 @@ class ConnectionLost(PeerError):
     def __init__(self, error: OSError) -> None:
         super().__init__(describe(error.errno))
         self.reset = error.errno == errno.ECONNRESET
+
+
+def lost_by(error: Exception) -> Optional[ConnectionLost]:
+    """What the exception of a `recv` means: None if there was nothing to read yet, else the loss."""
+    if isinstance(error, ConnectionLost):
+        return error
+    if isinstance(error, OSError):
+        return None if isinstance(error, _WOULD_BLOCK) else ConnectionLost(error)
+    raise error
 
 
 class OutOfDescriptors(Exception):
@@ -78,20 +87,31 @@ def send(sock: socket.socket, data: Buffer) -> int:
     """
     total = 0
     try:
+        chunks = data.chunks
+        if len(chunks) == 1 and not data.start:  # nearly always
+            total = sock.send(chunks[0])
+            if total == data.size:
+                chunks.clear()
+                data.size = 0
+            else:
+                data.drain(total)
+            return total
         while data.size:
-            if data.chunk_count == 1:
-                offered = data.size
-                sent = sock.send(data.front())
-            elif data.size <= JOIN_UP_TO:
-                offered = data.size
+            offered = data.size
+            front = data.front()
+            if len(front) == offered:
+                sent = sock.send(front)
+            elif offered <= JOIN_UP_TO:
                 sent = sock.send(data.peek(offered))
             else:
-                chunks = data.gather(MOST_WRITTEN_PER_TURN, MOST_CHUNKS_PER_CALL)
-                offered = sum(map(len, chunks))
-                sent = sock.sendmsg(chunks)
-                del chunks
-            data.drain(sent)
+                pieces = data.gather(MOST_WRITTEN_PER_TURN, MOST_CHUNKS_PER_CALL)
+                offered = sum(map(len, pieces))
+                sent = sock.sendmsg(pieces)
             total += sent
+            if sent == data.size:
+                data.clear()
+                break
+            data.drain(sent)
             if sent < offered or total >= MOST_WRITTEN_PER_TURN:
                 break
     except _WOULD_BLOCK:
@@ -152,15 +172,30 @@ def kernel_queues(sock: socket.socket) -> Tuple[Optional[int], Optional[int]]:
 
 def new_stream(address: Address) -> socket.socket:
     """A non-blocking stream socket of the address' family, TCP_NODELAY set. Raises OSError, also when out of them."""
-    sock = socket.socket(address.family, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    set_nodelay(sock)
+    sock = socket.socket(address.family, socket.SOCK_STREAM | _NONBLOCK)
+    if not _NONBLOCK:
+        sock.setblocking(False)
+    set_nodelay(sock, address.family)
     return sock
+
+
+def bind_source(sock: socket.socket, source: Address) -> Optional[str]:
+    """Have `sock` connect from `source`. None if that is possible; else why not."""
+    if sock.family != source.family:
+        return describe(errno.EAFNOSUPPORT)
+    try:
+        sock.bind(source.sockaddr)
+    except OSError as error:
+        return describe(error.errno)
+    return None
 
 
 def start_connect(sock: socket.socket, address: Address) -> Optional[str]:
     """Begin to connect. None while it is under way (or done); else why it failed at once."""
-    number = sock.connect_ex(address.sockaddr)
+    try:
+        number = sock.connect_ex(address.sockaddr)
+    except OSError as error:  # a Unix path that is too long never reaches the kernel, and has no errno
+        return describe(error.errno) if error.errno else str(error)
     if number in (0, errno.EINPROGRESS, errno.EINTR):
         return None
     if number == errno.EAGAIN and address.family != socket.AF_UNIX:
@@ -168,9 +203,9 @@ def start_connect(sock: socket.socket, address: Address) -> Optional[str]:
     return describe(number)
 
 
-def set_nodelay(sock: socket.socket) -> None:
+def set_nodelay(sock: socket.socket, family: int) -> None:
     """Send small segments at once: a proxy must not add Nagle's delay. No-op on Unix sockets."""
-    if sock.family != socket.AF_UNIX:
+    if family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -190,6 +225,14 @@ def local_address(sock: socket.socket) -> Address:
     return Address.from_sockaddr(sock.family, sock.getsockname())
 
 
+def local_address_text(sock: socket.socket, family: int) -> str:
+    """The printed form of where this socket is bound; "" if it is not."""
+    try:
+        return Address.from_sockaddr(family, sock.getsockname()).text
+    except OSError:
+        return ""
+
+
 # -- accepting ---------------------------------------------------------------------------------------------------------
 
 def listen(
@@ -206,6 +249,7 @@ def listen(
             _remove_stale_socket(address)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            set_nodelay(sock, address.family)
             if reuse_port and hasattr(socket, "SO_REUSEPORT"):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if address.family == socket.AF_INET6:
@@ -222,8 +266,10 @@ def listen(
     return sock
 
 
-def accept(sock: socket.socket) -> Optional[Tuple[socket.socket, Any]]:
+def accept(sock: socket.socket, family: int) -> Optional[Tuple[socket.socket, Any]]:
     """The next waiting connection and its peer's address, non-blocking and NODELAY; None when none waits.
+
+    family: the listening socket's; asking the socket object makes an enum member each time.
 
     Raises OutOfDescriptors. A client that left while it waited is skipped, as accept(2) asks to do.
     """
@@ -241,11 +287,12 @@ def accept(sock: socket.socket) -> Optional[Tuple[socket.socket, Any]]:
                 raise
             continue  # the network error of one waiting connection (accept(2), "Error handling")
         accepted.setblocking(False)
-        try:
-            set_nodelay(accepted)
-        except OSError:
-            accepted.close()  # reset between the handshake and now
-            continue
+        if not _INHERITS_NODELAY:
+            try:
+                set_nodelay(accepted, family)
+            except OSError:
+                accepted.close()  # reset between the handshake and now
+                continue
         return accepted, peer
 
 

@@ -35,6 +35,9 @@ class Side(enum.Enum):
     LINGERING = "lingering"  # write only: sent everything, waits for the peer to finish
     CLOSED = "closed"
 
+    # Enum's own hash is a Python function; these are keys of tables that every connection looks up a dozen times.
+    __hash__ = object.__hash__
+
 
 class Event(enum.Enum):
     """What can happen to a direction."""
@@ -47,6 +50,8 @@ class Event(enum.Enum):
     CLOSE_AFTER_FLUSH = "close after flush"  # write
     LINGER = "linger"  # write: flushed; wait for the peer
     CLOSE = "close"
+
+    __hash__ = object.__hash__
 
 
 CONNECTING: Final = Side.CONNECTING

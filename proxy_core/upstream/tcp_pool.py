@@ -7,7 +7,8 @@ numbers follow Envoy's, where a TCP session also counts as one request of the cl
 from __future__ import annotations
 
 import enum
-from typing import Any, Final, Optional, Protocol
+import socket
+from typing import Final, Optional, Protocol
 
 from ..event.reactor import Reactor
 from ..event.timers import Timer
@@ -68,7 +69,7 @@ class TcpPool:
             callbacks.on_pool_failure(OVERFLOW, f"max_pending_requests {limit} reached", host)
             return None
         try:
-            sock = sockets.new_stream(host.address)
+            sock = _new_socket(cluster, host)
         except OSError as error:
             stats.upstream_cx_connect_fail.inc()
             callbacks.on_pool_failure(LOCAL, f"socket creation failure: {sockets.describe(error.errno)}", host)
@@ -78,7 +79,6 @@ class TcpPool:
         )
         connection.half_close_enabled = True
         connection.read_chain.add(read_filter, "upstream")
-        _apply_options(cluster, sock)
         pooled = PooledConnection(self._table, connection, cluster, host, callbacks)
         client.connect(connection, host.address, _source_address(cluster))
         return pooled
@@ -101,7 +101,7 @@ class PooledConnection:
         self._attached = False
         reactor = connection.reactor
         self._timer: Optional[Timer] = reactor.after(cluster.connect_timeout, self._on_timeout, connection)
-        connection.callbacks.append(self)
+        connection.callbacks += (self,)
         table.add(connection)
         self._count_start()
 
@@ -165,7 +165,7 @@ class PooledConnection:
 
     def _count_attached(self) -> None:
         connection, stats, counters = self.connection, self._cluster.stats, self._host.counters
-        stats.upstream_cx_connect_ms.record((connection.reactor.now - connection.opened_at) * 1000)
+        stats.upstream_cx_connect_ms.record(int((connection.reactor.now - connection.opened_at) * 1000))
         self._count_no_longer_pending()
         stats.upstream_rq_total.inc()
         stats.upstream_rq_active.inc()
@@ -187,7 +187,7 @@ class PooledConnection:
         (stats.upstream_cx_destroy_remote if remote else stats.upstream_cx_destroy_local).inc()
         if self._attached:
             connection = self.connection
-            stats.upstream_cx_length_ms.record((connection.reactor.now - connection.opened_at) * 1000)
+            stats.upstream_cx_length_ms.record(int((connection.reactor.now - connection.opened_at) * 1000))
             stats.upstream_cx_destroy_with_active_rq.inc()
             (stats.upstream_cx_destroy_remote_with_active_rq if remote
              else stats.upstream_cx_destroy_local_with_active_rq).inc()
@@ -205,13 +205,20 @@ class PooledConnection:
                 stats.bind_errors.inc()
 
 
-def _apply_options(cluster: Cluster, sock: Any) -> None:
+def _new_socket(cluster: Cluster, host: Host) -> socket.socket:
+    """A socket for `host` with the cluster's options. Raises OSError, also for an option that the kernel refuses."""
     options = cluster.config.upstream_connection_options
     keepalive = options.tcp_keepalive if options is not None else None
+    sock = sockets.new_stream(host.address)
     if keepalive is not None:
-        sockets.set_keepalive(
-            sock, keepalive.keepalive_probes, keepalive.keepalive_time, keepalive.keepalive_interval
-        )
+        try:
+            sockets.set_keepalive(
+                sock, keepalive.keepalive_probes, keepalive.keepalive_time, keepalive.keepalive_interval
+            )
+        except OSError:
+            sock.close()
+            raise
+    return sock
 
 
 def _source_address(cluster: Cluster) -> Optional[Address]:

@@ -35,8 +35,7 @@ class DirectResponse(NetworkFilter):
 
     def on_new_connection(self) -> FilterStatus:
         """Say it and go."""
-        assert self.callbacks is not None
-        connection = self.callbacks.connection
+        connection = self.connection
         connection.info.response_code_details = "direct_response"
         connection.write(Buffer(self._body), False)
         connection.close(FLUSH_WRITE, how="FIN")

@@ -24,7 +24,7 @@ class Echo(NetworkFilter):
 
     def initialize_read_filter_callbacks(self, callbacks: ReadFilterCallbacks) -> None:
         """Ask for end_stream instead of a close."""
-        self.connection = callbacks.connection
+        super().initialize_read_filter_callbacks(callbacks)
         self.connection.half_close_enabled = True
 
     def on_data(self, data: Buffer, end_stream: bool) -> FilterStatus:

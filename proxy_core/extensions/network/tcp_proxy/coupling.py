@@ -19,20 +19,18 @@ DOWNSTREAM_FULL: Final = "downstream write buffer over its limit"
 class UpstreamEvents(Protocol):
     """The session, as the upstream side sees it."""
 
-    def on_upstream_data(self, data: Buffer, end_stream: bool) -> None:
-        """Bytes for the client."""
-
     def on_upstream_event(self, event: ConnectionEvent) -> None:
         """The upstream connection changed."""
 
 
 class UpstreamFilter:
-    """The only read filter of an upstream connection: hands everything to the session."""
+    """The only read filter of an upstream connection: bytes go to the client, events to the session."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_session", "_downstream")
 
-    def __init__(self, session: UpstreamEvents) -> None:
+    def __init__(self, session: UpstreamEvents, downstream: Connection) -> None:
         self._session = session
+        self._downstream = downstream
 
     def initialize_read_filter_callbacks(self, callbacks: ReadFilterCallbacks) -> None:
         """Nothing to keep: the session is given the connection by the pool."""
@@ -42,8 +40,8 @@ class UpstreamFilter:
         return CONTINUE
 
     def on_data(self, data: Buffer, end_stream: bool) -> FilterStatus:
-        """The last filter consumes."""
-        self._session.on_upstream_data(data, end_stream)
+        """From the upstream to the client."""
+        self._downstream.write(data, end_stream)
         return STOP_ITERATION
 
     def on_event(self, event: ConnectionEvent) -> None:

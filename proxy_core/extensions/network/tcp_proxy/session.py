@@ -19,7 +19,9 @@ from ....buffer import Buffer
 from ....event.timers import Timer
 from ....filters.api import CONTINUE, REMOTE_CLOSE, STOP_ITERATION, ConnectionEvent, FilterStatus, ReadFilterCallbacks
 from ....network.close import ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_RESET, NO_FLUSH
+from ....network.closing import BoundedHolder
 from ....network.connection import Connection
+from ....network.facts import local_address_text
 from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
 from ....upstream.cluster import Cluster
 from ....upstream.host import Host
@@ -29,8 +31,8 @@ from .coupling import DOWNSTREAM_FULL, UPSTREAM_FULL, BackPressure, UpstreamFilt
 from .logs import CONNECTED_LINE, END_LINE, PERIODIC_LINE, START_LINE, SessionLog
 from .timing import SessionTimers
 
-CONNECTING_HOLDER: Final = "waiting for the upstream connection"
-EARLY_DATA_HOLDER: Final = "max_early_data_bytes reached before the upstream connected"
+CONNECTING_HOLDER: Final = BoundedHolder("waiting for the upstream connection")  # the cluster has connect_timeout
+EARLY_DATA_HOLDER: Final = BoundedHolder("max_early_data_bytes reached before the upstream connected")
 
 
 class State(enum.Enum):
@@ -88,7 +90,8 @@ class Session:
         downstream.counters = self._prepared.counters
         self._prepared.stats.downstream_cx_total.value += 1
         self._log = SessionLog(self._prepared.access_logs, downstream)
-        downstream.finalizers.append(self._finalize)
+        if self._prepared.access_logs:
+            downstream.finalizers += (self._finalize,)
 
     def on_new_connection(self) -> FilterStatus:
         """Arm the timers, then connect or wait for the client's first bytes."""
@@ -142,12 +145,12 @@ class Session:
             self._close_upstream(event)
 
     def _close_upstream(self, event: ConnectionEvent) -> None:
-        """The client is gone: bytes it sent still go out (bounded by the flush timeout), unless the end was ours."""
+        """The client is gone: bytes it sent still go out (bounded by the flush timeout), unless we cut it off."""
         upstream, downstream = self._upstream, self._downstream
         assert upstream is not None
         if downstream.detected_close_type == REMOTE_RESET:
             upstream.close(ABORT_RESET, "closing_upstream_tcp_connection_due_to_downstream_reset_close", how="RST")
-        elif event is REMOTE_CLOSE:
+        elif event is REMOTE_CLOSE or _was_orderly(downstream):
             upstream.close(FLUSH_WRITE, how="FIN")
         else:
             upstream.close(NO_FLUSH, downstream.local_close_details, how="policy")
@@ -185,8 +188,8 @@ class Session:
         self._attempts += 1
         upstream_info.attempt_count = self._attempts
         upstream_info.host, upstream_info.host_name = host.address.text, host.hostname
-        upstream_info.hosts_attempted.append(host.address.text)
-        pooled = prepared.pool.connect(cluster, host, info, UpstreamFilter(self), self)
+        upstream_info.hosts_attempted += (host.address.text,)
+        pooled = prepared.pool.connect(cluster, host, info, UpstreamFilter(self, self._downstream), self)
         if self._state is CONNECTING:
             self._pending = pooled
 
@@ -209,14 +212,14 @@ class Session:
     def _couple(self, upstream: Connection) -> None:
         assert self._cluster is not None
         stats, cluster_stats = self._prepared.stats, self._cluster.stats
-        upstream.callbacks.append(BackPressure(
+        upstream.callbacks += (BackPressure(
             self._downstream, UPSTREAM_FULL, stats.downstream_flow_control_paused_reading_total,
             stats.downstream_flow_control_resumed_reading_total,
-        ))
-        self._downstream.callbacks.append(BackPressure(
+        ),)
+        self._downstream.callbacks += (BackPressure(
             upstream, DOWNSTREAM_FULL, cluster_stats.upstream_flow_control_paused_reading_total,
             cluster_stats.upstream_flow_control_resumed_reading_total,
-        ))
+        ),)
 
     def on_pool_failure(self, failure: PoolFailure, reason: str, host: Host) -> None:
         """This attempt failed: try again, or tell the client."""
@@ -244,10 +247,6 @@ class Session:
         self._downstream.close(NO_FLUSH, f"tcp_initializion_failure:{code}", how="error", config=why)
 
     # -- the upstream side -----------------------------------------------------------------------------------------
-
-    def on_upstream_data(self, data: Buffer, end_stream: bool) -> None:
-        """From the upstream to the client."""
-        self._downstream.write(data, end_stream)
 
     def on_upstream_event(self, event: ConnectionEvent) -> None:
         """The upstream connection closed: so does the session, after the client got what there is for it."""
@@ -291,6 +290,7 @@ class Session:
     def _stop_timers(self) -> None:
         if self._timers is not None:
             self._timers.stop()
+            self._timers = None
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
@@ -300,11 +300,11 @@ class Session:
         assert info is not None
         now = upstream.reactor.now
         info.connection_id = upstream.id
-        info.connection_ids_attempted.append(upstream.id)
+        info.connection_ids_attempted += (upstream.id,)
         info.connected_at = now
         info.pool_ready_ms = int((now - upstream.opened_at) * 1000)
         info.remote_address = upstream.remote_address.text if upstream.remote_address is not None else ""
-        info.local_address = upstream.local_address.text if upstream.local_address is not None else ""
+        info.local_address = local_address_text(upstream)
 
     def _note_upstream_end(self, upstream: Connection) -> None:
         info = self._upstream_info
@@ -313,6 +313,12 @@ class Session:
         info.detected_close_type = upstream.detected_close_type
         info.local_close_reason = upstream.local_close_details
 
-    def _finalize(self) -> None:
+    def _finalize(self, downstream: Connection) -> None:
         """The downstream connection is gone and its listener has logged it: the last line."""
         self.write_log(END_LINE)
+
+
+def _was_orderly(downstream: Connection) -> bool:
+    """Whether a local close came after the client had said everything, or asked it to leave: nobody meant to drop its bytes.
+    Envoy drops them, e.g. when the server has half-closed and the last of an upload is still on its way to it."""
+    return downstream.close_reason is not None and downstream.close_reason.how in ("FIN", "drain")

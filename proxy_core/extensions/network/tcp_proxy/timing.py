@@ -85,10 +85,17 @@ class SessionTimers:
 
     def on_drain(self, delay: float) -> None:
         """The listener drains: leave in `delay` seconds or later, at the first quiet moment."""
-        if self._drain is None:
-            self._drain = self._connection.reactor.after(delay, self._leave_when_quiet, self._connection)
+        reactor = self._connection.reactor
+        if self._drain is not None:
+            if self._drain.when <= reactor.now + delay:
+                return
+            self._drain.cancel()
+        self._drain = reactor.after(delay, self._leave_when_quiet, self._connection)
 
     def _leave_when_quiet(self) -> None:
+        self._drain = None
+        if not self._prepared.context.drain.draining:
+            return  # the health check is good again
         left = self._session.last_activity() + DRAIN_QUIET - self._connection.reactor.now
         if left > 0:
             self._drain = self._connection.reactor.after(left, self._leave_when_quiet, self._connection)
