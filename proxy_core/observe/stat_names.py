@@ -91,10 +91,11 @@ class TcpProxyStats:
         self.idle_timeout = counter("idle_timeout")
         self.max_downstream_connection_duration = counter("max_downstream_connection_duration")
         self.upstream_flush_total = counter("upstream_flush_total")
-        self.downstream_cx_rx_bytes_buffered = scope.gauge("downstream_cx_rx_bytes_buffered")
-        self.downstream_cx_tx_bytes_buffered = scope.gauge("downstream_cx_tx_bytes_buffered")
         self.upstream_flush_active = scope.gauge("upstream_flush_active")
-        scope.zeros(counters=("downstream_cx_overload_close", "route_delayed_total"))
+        scope.zeros(
+            counters=("downstream_cx_overload_close", "route_delayed_total"),
+            gauges=("downstream_cx_rx_bytes_buffered", "downstream_cx_tx_bytes_buffered"),  # computed when asked for
+        )
 
 
 class ClusterManagerStats:
@@ -197,8 +198,7 @@ class ClusterStats:
             "upstream_flow_control_resumed_reading_total"
         )
         self.upstream_cx_active = scope.gauge("upstream_cx_active")
-        self.upstream_cx_rx_bytes_buffered = scope.gauge("upstream_cx_rx_bytes_buffered")
-        self.upstream_cx_tx_bytes_buffered = scope.gauge("upstream_cx_tx_bytes_buffered")
+        scope.zeros(gauges=("upstream_cx_rx_bytes_buffered", "upstream_cx_tx_bytes_buffered"))  # computed when asked for
         self.upstream_cx_connect_ms = scope.histogram("upstream_cx_connect_ms", "ms")
         self.upstream_cx_length_ms = scope.histogram("upstream_cx_length_ms", "ms")
 

@@ -34,9 +34,7 @@ TCP_PROXY_COUNTERS: Names = (
     "early_data_received_count_total", "idle_timeout", "max_downstream_connection_duration",
     "upstream_flush_total",
 )
-TCP_PROXY_GAUGES: Names = (
-    "downstream_cx_rx_bytes_buffered", "downstream_cx_tx_bytes_buffered", "upstream_flush_active",
-)
+TCP_PROXY_GAUGES: Names = ("upstream_flush_active",)
 
 # `cluster.<name>.`: connection pool, membership and balancing.
 CLUSTER_COUNTERS: Names = (
@@ -56,8 +54,7 @@ CLUSTER_COUNTERS: Names = (
 )
 CLUSTER_GAUGES: Names = (
     "max_host_weight", "membership_degraded", "membership_excluded", "membership_healthy", "membership_total",
-    "upstream_cx_active", "upstream_cx_rx_bytes_buffered", "upstream_cx_tx_bytes_buffered",
-    "upstream_rq_active", "upstream_rq_pending_active", "version", "warming_state",
+    "upstream_cx_active", "upstream_rq_active", "upstream_rq_pending_active", "version", "warming_state",
 )
 CLUSTER_HISTOGRAMS: Names = ("upstream_cx_connect_ms", "upstream_cx_length_ms", "upstream_rq_per_cx")
 CIRCUIT_BREAKER_GAUGES: Names = ("cx_open", "cx_pool_open", "rq_open", "rq_pending_open", "rq_retry_open")

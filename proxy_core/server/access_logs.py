@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from typing import Any, Callable, List, Mapping, Sequence
 
@@ -12,7 +14,29 @@ from ..extensions.access_log.registry import AccessLogExtension
 from ..observe.access_log.filters import compile_filter
 from ..observe.access_log.format import FormatCompiler
 from ..observe.access_log.logger import AccessLog
-from ..observe.access_log.sink import SinkCache
+from ..observe.access_log.sink import BufferedSink, SinkCache
+
+
+class UnopenedSinks(SinkCache):
+    """For `--mode validate`: says whether a file could be opened, and neither opens nor creates it."""
+
+    def file(self, path: str) -> BufferedSink:
+        """A sink that nobody writes to. Raises OSError as opening the file would."""
+        if path not in ("/dev/stdout", "/dev/stderr"):
+            _check_appendable(path)
+        return self.stderr()
+
+
+def _check_appendable(path: str) -> None:
+    if os.path.isdir(path):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    place = path if os.path.exists(path) else os.path.dirname(os.path.abspath(path))
+    if not os.path.exists(place):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    if not os.path.isdir(place) and place != path:
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(place, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 class AccessLogs:
@@ -29,7 +53,9 @@ class AccessLogs:
         self._random = rng
         self._compiler = FormatCompiler()
 
-    def build(self, configs: Sequence[AccessLogConfig], path: str, problems: List[Problem]) -> List[AccessLog]:
+    def build(
+        self, configs: Sequence[AccessLogConfig], path: str, problems: List[Problem]
+    ) -> List[AccessLog]:
         """The loggers of one `access_log` list; what is wrong with them is added to `problems`."""
         logs = []
         for index, config in enumerate(configs):
@@ -48,7 +74,7 @@ class AccessLogs:
             raise ConfigError([Problem(f"{path}.typed_config", f"'{name}' is not an access logger")])
         message: Any = config.typed_config.message
         try:
-            formatter = extension.make_format(message, self._compiler)
+            formatter = extension.make_format(message, self._compiler, f"{path}.typed_config")
         except ValueError as error:
             raise ConfigError([Problem(f"{path}.typed_config.log_format", str(error))]) from error
         try:

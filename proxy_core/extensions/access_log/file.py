@@ -30,13 +30,13 @@ def _open_sink(config: FileAccessLog, cache: SinkCache) -> Sink:
     return cache.file(config.path)
 
 
-def _make_format(config: FileAccessLog, compiler: FormatCompiler) -> Formatter:
+def _make_format(config: FileAccessLog, compiler: FormatCompiler, path: str) -> Formatter:
     if config.format is not None:
         return compiler.text(config.format)
     for tree in (config.json_format, config.typed_json_format):
         if tree is not None:
             return compiler.json(tree)
-    return compile_format(config.log_format, compiler)
+    return compile_format(config.log_format, compiler, path)
 
 
 EXTENSION = AccessLogExtension(FileAccessLog, _open_sink, _make_format)

@@ -11,21 +11,22 @@ from ...observe.access_log.sink import Sink, SinkCache
 
 
 class AccessLogExtension(NamedTuple):
-    """open_sink: the destination, from the configuration; raises OSError. make_format: the compiled format; ValueError."""
+    """open_sink: the destination, from the configuration; raises OSError. make_format: the compiled format, given the path
+    of the configuration for problems; raises ValueError or ConfigError."""
 
     config: Type[Any]
     open_sink: Callable[[Any, SinkCache], Sink]
-    make_format: Callable[[Any, FormatCompiler], Formatter]
+    make_format: Callable[[Any, FormatCompiler, str], Formatter]
 
 
-def compile_format(wanted: Optional[SubstitutionFormatString], compiler: FormatCompiler) -> Formatter:
+def compile_format(wanted: Optional[SubstitutionFormatString], compiler: FormatCompiler, path: str) -> Formatter:
     """`log_format`, or the default that says what there is to say of a TCP connection."""
     if wanted is None:
         return compiler.text(TCP_DEFAULT)
     if wanted.json_format is not None:
         return compiler.json(wanted.json_format, wanted.omit_empty_values)
     if wanted.text_format_source is not None:
-        text = wanted.text_format_source.read("log_format.text_format_source").decode("utf-8", "replace")
+        text = wanted.text_format_source.read(f"{path}.log_format.text_format_source").decode("utf-8", "replace")
     else:
         text = wanted.text_format or ""
     return compiler.text(text, wanted.omit_empty_values)

@@ -40,8 +40,8 @@ def _stderr(config: StderrAccessLog, cache: SinkCache) -> Sink:
     return cache.stderr()
 
 
-def _make_format(config: Union[StdoutAccessLog, StderrAccessLog], compiler: FormatCompiler) -> Formatter:
-    return compile_format(config.log_format, compiler)
+def _make_format(config: Union[StdoutAccessLog, StderrAccessLog], compiler: FormatCompiler, path: str) -> Formatter:
+    return compile_format(config.log_format, compiler, path)
 
 
 STDOUT = AccessLogExtension(StdoutAccessLog, _stdout, _make_format)

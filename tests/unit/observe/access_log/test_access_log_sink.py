@@ -10,7 +10,6 @@ from typing import Callable, Iterator, List, Tuple
 
 import pytest
 
-from proxy_core.observe.access_log.configured import formatter_of
 from proxy_core.observe.access_log.filters import compile_filter
 from proxy_core.observe.access_log.format import FormatCompiler
 from proxy_core.observe.access_log.logger import AccessLog
@@ -235,46 +234,3 @@ def test_an_access_log_refreshes_filters_formats_and_writes(tmp_path: Path) -> N
     access_log.log(info, "TcpConnectionEnd")
     bench.sinks.flush()
     assert path.read_text() == "9 2500 77 TcpConnectionEnd\n"
-
-
-def log_format(**fields: object) -> SimpleNamespace:
-    base = {"omit_empty_values": False, "json_format": None, "text_format": None, "text_format_source": None}
-    return SimpleNamespace(**{**base, **fields})
-
-
-def test_a_log_format_message_becomes_a_formatter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "format").write_text("file %CONNECTION_ID%")
-    monkeypatch.setenv("LOG_FORMAT", "env %CONNECTION_ID%")
-    source = SimpleNamespace
-    cases = [
-        (None, "default 4"),
-        (log_format(), "default 4"),
-        (log_format(text_format="old %PROTOCOL%", omit_empty_values=True), "old "),
-        (log_format(text_format_source=source(inline_string="inline %CONNECTION_ID%")), "inline 4"),
-        (log_format(text_format_source=source(inline_bytes=b"bytes %CONNECTION_ID%")), "bytes 4"),
-        (log_format(text_format_source=source(filename=str(tmp_path / "format"))), "file 4"),
-        (log_format(text_format_source=source(environment_variable="LOG_FORMAT")), "env 4"),
-        (log_format(json_format={"id": "%CONNECTION_ID%"}), '{"id":4}\n'),
-    ]
-    info = StreamInfo(4, 0.0, 0.0)
-    sink_lines: List[str] = []
-    for message, expected in cases:
-        formatter = formatter_of(message, FormatCompiler(), "default %CONNECTION_ID%")
-        AccessLog(formatter, SimpleNamespace(write=sink_lines.append), lambda: 0.0, lambda: 0.0).log(
-            info, "NotSet"
-        )
-        assert sink_lines[-1] == expected
-
-
-def test_a_log_format_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    compiler = FormatCompiler()
-    with pytest.raises(FileNotFoundError):
-        formatter_of(
-            log_format(text_format_source=SimpleNamespace(filename=str(tmp_path / "no"))), compiler, ""
-        )
-    with pytest.raises(ValueError, match="Environment variable doesn't exist: NO_SUCH_ONE"):
-        formatter_of(
-            log_format(text_format_source=SimpleNamespace(environment_variable="NO_SUCH_ONE")), compiler, ""
-        )
-    with pytest.raises(ValueError, match="text_format_source: nothing is set"):
-        formatter_of(log_format(text_format_source=SimpleNamespace()), compiler, "")
