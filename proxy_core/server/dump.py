@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..network.connection import Connection
+from ..network.facts import local_address_text
 from ..network.table import ConnectionTable
 from ..observe.log import conn_tag
 
@@ -19,7 +20,7 @@ def describe(connection: Connection, now: float) -> str:
     """Where a connection is and what it waits for, on one line."""
     parts = [
         conn_tag(connection.id),
-        f"{_text(connection.remote_address)} -> {_text(connection.local_address)}",
+        f"{_text(connection.remote_address)} -> {local_address_text(connection)}",
         f"read={connection.read_state.value} write={connection.write_state.value}",
         f"age={now - connection.opened_at:.1f}s last_read={now - connection.last_read:.1f}s "
         f"last_write={now - connection.last_write:.1f}s",

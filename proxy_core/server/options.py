@@ -1,28 +1,35 @@
-"""What the command line asked for. Envoy's names; `cli` fills it, `/server_info` prints it."""
+"""What the command line asked for. Envoy's names; `flags` fills it, `/server_info` prints it."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 SERVE = "serve"
 VALIDATE = "validate"
 
+GRADUAL = "gradual"
+IMMEDIATE = "immediate"
+
 
 @dataclasses.dataclass
 class Options:
-    """One field per flag. Times in the unit of the flag's name."""
+    """One field per flag that has an effect or is shown. Times in the unit of the flag's name."""
 
     config_path: str = ""
     config_yaml: str = ""
     mode: str = SERVE
+    allow_unknown_static_fields: bool = False
+    strict: bool = False
+    skip_deprecated_logs: bool = False
+    filter_path: List[str] = dataclasses.field(default_factory=list)
     log_level: str = "info"
     component_log_level: str = ""
     log_format: str = ""
     log_path: str = ""
     admin_address_path: str = ""
     drain_time_s: int = 600
-    drain_strategy: str = "gradual"
+    drain_strategy: str = GRADUAL
     drain_on_exit_s: int = 0
     parent_shutdown_time_s: int = 900
     concurrency: int = 1
@@ -30,15 +37,15 @@ class Options:
     service_node: str = ""
     service_zone: str = ""
     base_id: int = 0
+    base_id_path: str = ""
+    use_dynamic_base_id: bool = False
     restart_epoch: int = 0
+    disable_hot_restart: bool = False
     file_flush_interval_msec: int = 1000
     file_flush_min_size_kb: int = 64
-    allow_unknown_static_fields: bool = False
-    strict: bool = False
 
     def to_json(self) -> Dict[str, Any]:
-        """As `command_line_options` of /server_info: Envoy's field names and formats, defaults left out where
-        Envoy leaves them out."""
+        """As `command_line_options` of /server_info: Envoy's field names, order and formats; then ours."""
         return {
             "base_id": str(self.base_id),
             "concurrency": self.concurrency,
@@ -53,10 +60,18 @@ class Options:
             "service_cluster": self.service_cluster,
             "service_node": self.service_node,
             "service_zone": self.service_zone,
-            "mode": self.mode.capitalize(),
-            "restart_epoch": self.restart_epoch,
             "file_flush_interval": f"{self.file_flush_interval_msec / 1000:g}s",
             "drain_time": f"{self.drain_time_s}s",
-            "drain_strategy": self.drain_strategy.capitalize(),
             "parent_shutdown_time": f"{self.parent_shutdown_time_s}s",
+            "mode": self.mode.capitalize(),
+            "disable_hot_restart": self.disable_hot_restart,
+            "restart_epoch": self.restart_epoch,
+            "use_dynamic_base_id": self.use_dynamic_base_id,
+            "base_id_path": self.base_id_path,
+            "drain_strategy": self.drain_strategy.capitalize(),
+            "skip_deprecated_logs": self.skip_deprecated_logs,
+            "file_flush_min_size": self.file_flush_min_size_kb,
+            "strict": self.strict,
+            "filter_path": list(self.filter_path),
+            "drain_on_exit": f"{self.drain_on_exit_s}s",
         }

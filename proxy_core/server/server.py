@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..admin.server import build_admin
 from ..config.load import Loaded
@@ -22,7 +22,7 @@ from ..listener.limits import ProcessLimit, limit_from_open_files
 from ..listener.listener import Listener
 from ..listener.manager import ListenerManager
 from ..network.connection import Connection
-from ..network.table import ConnectionTable
+from ..network.table import ConnectionTable, expose_buffered
 from ..observe.access_log.sink import SinkCache
 from ..observe.log import component_logger, conn_tag
 from ..observe.stat_names import FilesystemStats
@@ -31,13 +31,12 @@ from ..observe.stats import StatsStore
 from ..upstream import cluster as cluster_module
 from ..upstream.manager import ClusterManager
 from ..upstream.tcp_pool import TcpPool
-from .access_logs import AccessLogs
+from .access_logs import AccessLogs, UnopenedSinks
 from .extensions import Extensions
-from .options import Options
+from .options import GRADUAL, VALIDATE, Options
 from .runtime import Runtime, connection_settings
 
 GLOBAL_LIMIT_KEY = "overload.global_downstream_max_connections"
-GRADUAL = "gradual"
 
 LIVE = "LIVE"
 DRAINING = "DRAINING"
@@ -71,7 +70,7 @@ class Server:
         self.random = rng if rng is not None else random.Random()
         bootstrap = loaded.bootstrap
         self.runtime = Runtime(bootstrap.layered_runtime)
-        self.stats = StatsStore(clock, bootstrap.stats_flush_interval or 5.0)
+        self.stats = StatsStore(lambda: self.reactor.now, bootstrap.stats_flush_interval or 5.0)
         self.table = ConnectionTable()
         self._own = self.stats.scope("proxy_core")
         self._handler_exceptions = self._own.counter("handler_exceptions")
@@ -95,10 +94,14 @@ class Server:
         )
         self.listeners = ListenerManager(self.context, float(options.drain_time_s), options.drain_strategy == GRADUAL)
         self.admin: Optional[Listener] = None
-        self._build(bootstrap)
+        try:
+            self._build(bootstrap)
+        except Exception:
+            self.close()
+            raise
 
     def _access_logs(self, extensions: Extensions) -> AccessLogs:
-        sinks = SinkCache(
+        sinks = (UnopenedSinks if self.options.mode == VALIDATE else SinkCache)(
             self.reactor.after, FilesystemStats(self.stats.scope("filesystem")),
             self.options.file_flush_interval_msec / 1000, self.options.file_flush_min_size_kb * 1024,
         )
@@ -124,6 +127,7 @@ class Server:
                 problems.extend(error.problems)
         if problems:
             raise ConfigError(problems)
+        expose_buffered(self.stats, self.table)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -163,6 +167,10 @@ class Server:
         self.server_stats.live.set(0 if failed else 1)
         self.server_stats.state.set(STATE_NUMBERS[self.state()])
         self.listeners.on_health_check(failed)
+
+    def certificates(self) -> List[Dict[str, Any]]:
+        """The entries of /certs: one per TLS context that has certificates."""
+        return []
 
     def quit(self) -> None:
         """Leave the loop after this turn: `/quitquitquit` and signals."""
