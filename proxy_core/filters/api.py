@@ -44,6 +44,19 @@ REMOTE_CLOSE: Final = ConnectionEvent.REMOTE_CLOSE
 LOCAL_CLOSE: Final = ConnectionEvent.LOCAL_CLOSE
 
 
+class ConnectionCallbacks(Protocol):
+    """Whoever wants to know what happens to a connection. Filters hear events through `on_event` instead."""
+
+    def on_event(self, event: ConnectionEvent) -> None:
+        """Connected, RemoteClose or LocalClose."""
+
+    def on_above_write_buffer_high_watermark(self) -> None:
+        """More is queued than the limit: stop producing."""
+
+    def on_below_write_buffer_low_watermark(self) -> None:
+        """Half of the limit or less is queued: go on."""
+
+
 class Hold(Protocol):
     """A filter's promise that something other than more bytes will wake the chain."""
 

@@ -19,12 +19,12 @@ stack sees `is_open` False when control returns. What must come last (access log
 from __future__ import annotations
 
 import socket
-from typing import Callable, Final, Optional, Protocol, Tuple
+from typing import Callable, Final, Optional, Tuple
 
 from ..buffer import Buffer
 from ..event.reactor import HANGUP, READ, WRITE, Reactor
 from ..event.timers import Timer
-from ..filters.api import CONNECTED, LOCAL_CLOSE, REMOTE_CLOSE, ConnectionEvent
+from ..filters.api import CONNECTED, LOCAL_CLOSE, REMOTE_CLOSE, ConnectionCallbacks, ConnectionEvent
 from ..filters.chain import ReadChain, WriteChain
 from ..observe.stream_info import NORMAL, REMOTE_RESET, StreamInfo
 from . import closing, sockets, states
@@ -36,19 +36,6 @@ from .states import CONNECTING, ENDED, FLUSHING, LINGERING, OPEN, Event
 from .transport import RAW, Transport
 
 READ_BUFFER_HOLDER: Final = "own read buffer over its limit"
-
-
-class ConnectionCallbacks(Protocol):
-    """Whoever wants to know what happens to a connection. Filters hear events through `on_event` instead."""
-
-    def on_event(self, event: ConnectionEvent) -> None:
-        """Connected, RemoteClose or LocalClose."""
-
-    def on_above_write_buffer_high_watermark(self) -> None:
-        """More is queued than the limit: stop producing."""
-
-    def on_below_write_buffer_low_watermark(self) -> None:
-        """Half of the limit or less is queued: go on."""
 
 
 class Connection:
@@ -169,7 +156,11 @@ class Connection:
                 self._read_size = READ_SIZE
             buffer = self.read_buffer
             buffer.append(data)
-            self.read_chain.run(buffer, False)
+            lone = self.read_chain.lone
+            if lone is not None:
+                lone.on_data(buffer, False)
+            else:
+                self.read_chain.run(buffer, False)
             if buffer.size > self._high > 0 and self.is_open and READ_BUFFER_HOLDER not in self.pauses:
                 self.pause_reading(READ_BUFFER_HOLDER)  # a parked chain drains nothing: stop until it does
                 self.read_chain.check_stall()
