@@ -1,0 +1,226 @@
+"""/config_dump: what is loaded, section by section. Mirrors `ConfigDumpHandler` and the callbacks of
+`ConfigTracker`.
+
+    resource=static_clusters    only the elements of one list, from whichever section has it
+    mask=cluster.name           only these fields: of each element with `resource`, else of each section
+    name_regex=web.*            only clusters, listeners and endpoints whose whole name matches
+    include_eds                 with the section of endpoints
+
+Configuration comes back as it was loaded: Envoy's field names, only what was set.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any, Dict, Final, List, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple, Type
+
+from ..config.descriptor import Message
+from ..config.dump import dump_any
+from ..config.model.bootstrap import Bootstrap
+from ..config.model.cluster import Cluster as ClusterConfig
+from ..config.model.endpoint import ClusterLoadAssignment
+from ..config.model.listener import Listener as ListenerConfig
+from ..config.nested import TYPE_KEY, TYPE_PREFIX
+from ..observe.query import compile_filter
+from ..upstream.cluster import Cluster
+from ..upstream.host import Host
+from .api import PLAIN, Request, Response, json_reply, text
+from .field_mask import Path, Shape, fits, parse_mask, trim
+from .host import AdminHost
+from .inventory import address_json, eds_health, locality_json
+from .process import node_json
+
+_PACKAGE: Final = TYPE_PREFIX + "envoy.admin.v3."
+DEFAULT_OVERPROVISIONING: Final = 140  # percent
+
+
+class Element(NamedTuple):
+    """The message in a list of a section: its name inside the section's, and its fields. any_field: the one
+    that holds an Any, of which a mask must pick something.
+    """
+
+    name: str
+    shape: Shape
+    any_field: str = ""
+
+    def takes(self, paths: Sequence[Path]) -> bool:
+        """Whether a mask fits."""
+        return fits(paths, self.shape) and not any(list(path) == [self.any_field] for path in paths)
+
+
+class Section(NamedTuple):
+    """A kind of dump: its message, its single fields and its lists."""
+
+    name: str
+    single: Mapping[str, Optional[Type[Message]]]
+    lists: Mapping[str, Element]
+
+
+def _static(name: str, field: str, message: Optional[Type[Message]]) -> Element:
+    return Element(name, {field: message, "last_updated": None}, field)
+
+
+_DYNAMIC_FIELDS: Final = ("version_info", "last_updated", "error_state", "client_status")
+
+
+def _dynamic(name: str, field: str, message: Optional[Type[Message]], more: Tuple[str, ...] = ()) -> Element:
+    return Element(name, {field: message, **dict.fromkeys(_DYNAMIC_FIELDS + more)}, field)
+
+
+_DYNAMIC_CLUSTER: Final = _dynamic("DynamicCluster", "cluster", ClusterConfig)
+_DYNAMIC_SECRET: Final = _dynamic("DynamicSecret", "secret", None, ("name",))
+
+BOOTSTRAP: Final = Section("BootstrapConfigDump", {"bootstrap": Bootstrap, "last_updated": None}, {})
+CLUSTERS: Final = Section("ClustersConfigDump", {"version_info": None}, {
+    "static_clusters": _static("StaticCluster", "cluster", ClusterConfig),
+    "dynamic_active_clusters": _DYNAMIC_CLUSTER,
+    "dynamic_warming_clusters": _DYNAMIC_CLUSTER,
+})
+ENDPOINTS: Final = Section("EndpointsConfigDump", {}, {
+    "static_endpoint_configs": _static("StaticEndpointConfig", "endpoint_config", ClusterLoadAssignment),
+    "dynamic_endpoint_configs": _dynamic("DynamicEndpointConfig", "endpoint_config", ClusterLoadAssignment),
+})
+LISTENERS: Final = Section("ListenersConfigDump", {"version_info": None}, {
+    "static_listeners": _static("StaticListener", "listener", ListenerConfig),
+    "dynamic_listeners": Element("DynamicListener", dict.fromkeys(
+        ("name", "active_state", "warming_state", "draining_state", "error_state", "client_status")
+    )),
+})
+SECRETS: Final = Section("SecretsConfigDump", {}, {
+    "static_secrets": Element("StaticSecret", {"name": None, "last_updated": None, "secret": None}, "secret"),
+    "dynamic_active_secrets": _DYNAMIC_SECRET,
+    "dynamic_warming_secrets": _DYNAMIC_SECRET,
+})
+
+Dumped = Tuple[Section, Dict[str, Any]]
+
+
+def config_dump(host: AdminHost, request: Request) -> Response:
+    """GET /config_dump"""
+    query = request.query
+    pattern: Optional[Pattern[str]] = None
+    if query.get("name_regex"):
+        try:
+            pattern = compile_filter(query["name_regex"])
+        except ValueError as error:
+            reason = str(error).partition(": ")[2]
+            where = f"Error while parsing name_regex from {query['name_regex']}"
+            return _wrong(f"INVALID_ARGUMENT: {where}: {reason}")
+    dumped = _dump(host, "include_eds" in query, pattern)
+    resource, mask = query.get("resource", ""), query.get("mask", "")
+    if resource:
+        return _one_list(dumped, resource, mask)
+    return _sections(dumped, mask)
+
+
+def _wrong(message: str, status: int = 400) -> Response:
+    return text(message, status, PLAIN)
+
+
+def _sections(dumped: List[Dumped], mask: str) -> Response:
+    paths = parse_mask(mask)
+    configs = []
+    for section, content in dumped:
+        if paths:
+            if not fits(paths, {**section.single, **dict.fromkeys(section.lists)}):
+                continue
+            content = trim(content, paths)
+        configs.append({TYPE_KEY: _PACKAGE + section.name, **content})
+    if not configs:
+        return _wrong(f"FieldMask {mask} could not be successfully applied to any configs.")
+    return json_reply({"configs": configs})
+
+
+def _one_list(dumped: List[Dumped], resource: str, mask: str) -> Response:
+    for section, content in dumped:
+        if resource in section.single:
+            return _wrong(f"{resource} is not a repeated field. Use ?mask={resource} to get only this field")
+        element = section.lists.get(resource)
+        if element is None:
+            continue
+        paths = parse_mask(mask)
+        if not element.takes(paths):
+            listed = "".join(f'paths: "{".".join(path)}"\n' for path in paths)
+            return _wrong(f"FieldMask {listed} could not be successfully used.")
+        type_url = f"{_PACKAGE}{section.name}.{element.name}"
+        items = [trim(item, paths) if paths else item for item in content.get(resource, [])]
+        return json_reply({"configs": [{TYPE_KEY: type_url, **item} for item in items]} if items else {})
+    return _wrong(f"{resource} not found in config dump", 404)
+
+
+def _dump(host: AdminHost, include_endpoints: bool, pattern: Optional[Pattern[str]]) -> List[Dumped]:
+    """The sections in Envoy's order, without empty fields."""
+    updated = timestamp(host.started_wall)  # all that there is was loaded at the start
+    bootstrap = {"node": node_json(host), **_without_node(host.loaded.bootstrap.to_json())}
+    clusters = [cluster for cluster in host.clusters.clusters() if _matches(pattern, cluster.name)]
+    listeners = [one for one in host.listeners.listeners if _matches(pattern, one.name)]
+    dumped: List[Dumped] = [
+        (BOOTSTRAP, {"bootstrap": bootstrap, "last_updated": updated}),
+        (CLUSTERS, _list("static_clusters", [
+            {"cluster": dump_any(cluster.config), "last_updated": updated} for cluster in clusters
+        ])),
+    ]
+    if include_endpoints:
+        dumped.append((ENDPOINTS, _list("static_endpoint_configs", [
+            {"endpoint_config": _assignment_json(cluster)} for cluster in clusters
+        ])))
+    dumped.append((LISTENERS, _list("static_listeners", [
+        {"listener": dump_any(listener.config), "last_updated": updated} for listener in listeners
+    ])))
+    dumped.append((SECRETS, {}))
+    return dumped
+
+
+def _list(name: str, items: List[Dict[str, Any]]) -> Dict[str, Any]:
+    return {name: items} if items else {}
+
+
+def _without_node(tree: Dict[str, Any]) -> Dict[str, Any]:
+    return {name: value for name, value in tree.items() if name != "node"}
+
+
+def _matches(pattern: Optional[Pattern[str]], name: str) -> bool:
+    return pattern is None or re.fullmatch(pattern, name) is not None
+
+
+def timestamp(wall: float) -> str:
+    """Seconds since the epoch as protobuf prints them: "2026-11-23T06:41:51.316Z"."""
+    moment = datetime.datetime.fromtimestamp(wall, datetime.timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _assignment_json(cluster: Cluster) -> Dict[str, Any]:
+    """The hosts as they are now, in the form of a ClusterLoadAssignment."""
+    groups: Dict[Tuple[int, str, str, str], List[Host]] = {}
+    for member in cluster.hosts:
+        groups.setdefault((member.priority, member.region, member.zone, member.sub_zone), []).append(member)
+    endpoints = []
+    for (priority, _, _, _), members in sorted(groups.items(), key=lambda group: group[0]):
+        group: Dict[str, Any] = {
+            "locality": locality_json(members[0]),
+            "lb_endpoints": [_endpoint_json(member) for member in members],
+            "load_balancing_weight": 0,
+        }
+        endpoints.append({**group, "priority": priority} if priority else group)
+    assignment = cluster.config.load_assignment
+    policy = assignment.policy if assignment is not None else None
+    factor = policy.overprovisioning_factor if policy is not None else None
+    return {
+        TYPE_KEY: TYPE_PREFIX + ClusterLoadAssignment.DESCRIPTOR.full_name,
+        "cluster_name": assignment.cluster_name if assignment is not None else cluster.name,
+        "endpoints": endpoints,
+        "policy": {"overprovisioning_factor": factor or DEFAULT_OVERPROVISIONING},
+    }
+
+
+def _endpoint_json(member: Host) -> Dict[str, Any]:
+    endpoint: Dict[str, Any] = {"address": address_json(member.address), "health_check_config": {}}
+    if member.hostname:
+        endpoint["hostname"] = member.hostname
+    health = eds_health(member)
+    return {
+        "endpoint": endpoint,
+        "health_status": "UNHEALTHY" if health == "DRAINING" else health,  # as Envoy prints it here
+        "load_balancing_weight": member.weight,
+    }

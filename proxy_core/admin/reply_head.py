@@ -1,0 +1,42 @@
+"""The head of an admin reply: Envoy's headers in Envoy's order."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from ..http.events import ResponseHead
+from ..http.headers import Headers
+from .api import Response
+
+SERVER: Final = "envoy"
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def reply_head(response: Response, wall: float, last: bool) -> ResponseHead:
+    """The head for `response`; the codec adds how its body is framed.
+
+    wall: now, in seconds since the epoch. last: the reply is not an endpoint's, and the connection ends with
+    it; it has a length instead of chunks, as Envoy's.
+    """
+    headers = Headers()
+    if last and response.body:
+        headers.add("content-length", str(len(response.body)))
+    if response.content_type:
+        headers.add("content-type", response.content_type)
+    if response.content_type and not last:
+        headers.add("cache-control", "no-cache, max-age=0")
+        headers.add("x-content-type-options", "nosniff")
+    headers.add("date", http_date(wall))
+    headers.add("server", SERVER)
+    if last or response.status == 413:  # the rest of a body that is too large is not read
+        headers.add("connection", "close")
+    return ResponseHead(response.status, headers=headers)
+
+
+def http_date(wall: float) -> str:
+    """A time as in the Date header (RFC 9110 section 5.6.7), in English whatever the locale."""
+    moment = time.gmtime(wall)
+    day, month = _DAYS[moment.tm_wday], _MONTHS[moment.tm_mon - 1]
+    return f"{day}, {moment.tm_mday:02d} {month} {moment.tm_year} " + time.strftime("%H:%M:%S GMT", moment)

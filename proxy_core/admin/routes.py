@@ -1,0 +1,177 @@
+"""Which endpoints there are, and how a request finds its own. Mirrors Envoy's `AdminImpl`: paths are matched
+as a whole.
+
+The help texts are Envoy's; what is ours says so.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Final, List, Tuple
+
+from ..observe.log import component_logger
+from . import actions, config_dump, connections, inventory, log_levels, pages, process, stats
+from .api import Param, Request, Response, Route, text
+from .host import AdminHost
+
+_YES_NO: Final = ("y", "n")
+_FORMAT: Final = Param("format", "File format to use", ("text", "json"))
+_FILTER: Final = Param("filter", "Regular expression (Google re2) for filtering stats")
+_USED_ONLY: Final = Param(
+    "usedonly", "Only include stats that have been written by system since restart", None
+)
+_INVERT: Final = Param("invert_filter", "Invert the filter regex", None)
+_LEVELS: Final = ("", "trace", "debug", "info", "warning", "error", "critical", "off")
+_BUCKETS: Final = ("cumulative", "disjoint", "detailed", "summary")
+
+_RUNTIME_MODIFY_HELP: Final = (
+    "Adds or modifies runtime values as passed in query parameters. To delete a previously added key, use an "
+    "empty string as the value. Note that deletion only applies to overrides added via this endpoint; values "
+    "loaded from disk can be modified via override but not deleted. E.g. ?key1=value1&key2=value2..."
+)
+_DUMP_PARAMS: Final = (
+    Param("resource", "The resource to dump"),
+    Param(
+        "mask",
+        "The mask to apply. When both resource and mask are specified, the mask is applied to every element "
+        "in the desired repeated field so that only a subset of fields are returned. The mask is parsed as a "
+        "Protobuf::FieldMask",
+    ),
+    Param(
+        "name_regex",
+        "Dump only the currently loaded configurations whose names match the specified regex. Can be used "
+        "with both resource and mask query parameters.",
+    ),
+    Param(
+        "include_eds",
+        "Dump currently loaded configuration including EDS. See the response definition for more information",
+        None,
+    ),
+)
+_DRAIN_PARAMS: Final = (
+    Param(
+        "graceful",
+        "When draining listeners, enter a graceful drain period prior to closing listeners. This behaviour "
+        "and duration is configurable via server options or CLI",
+        None,
+    ),
+    Param(
+        "skip_exit",
+        "When draining listeners, drain the connections but never stop the listeners. The graceful parameter "
+        "has no effect when this is set, since the drain period only delays stopping the listeners",
+        None,
+    ),
+    Param(
+        "inboundonly",
+        "Drains all inbound listeners. traffic_direction field in "
+        "envoy_v3_api_msg_config.listener.v3.Listener is used to determine whether a listener is "
+        "inbound or outbound.",
+        None,
+    ),
+)
+
+
+def _help(host: AdminHost, request: Request) -> Response:
+    return text(help_text())
+
+
+def _home(host: AdminHost, request: Request) -> Response:
+    return pages.home_page(ROUTES)
+
+
+_ABOUT_PROCESS: Final = (
+    Route("/", _home, "Admin home page"),
+    Route("/help", _help, "print out list of admin commands"),
+    Route("/ready", process.ready, "print server state, return 200 if LIVE, otherwise return 503"),
+    Route("/server_info", process.server_info, "print server version/status information"),
+    Route("/hot_restart_version", process.hot_restart_version, "print the hot restart compatibility version"),
+    Route("/memory", process.memory, "print current allocation/heap usage"),
+    Route("/contention", process.contention, "dump current Envoy mutex contention stats (if enabled)"),
+    Route("/runtime", process.runtime, "print runtime values"),
+    Route("/runtime_modify", process.runtime_modify, _RUNTIME_MODIFY_HELP, True),
+    Route("/logging", log_levels.logging, "query/change logging levels", True, (
+        Param("paths", "Change multiple logging levels by setting to <logger_name1>:<desired_level1>,"
+                       "<logger_name2>:<desired_level2>."),
+        Param("group", "Change given logger group to desired level (only with fine-grain logging)"),
+        Param("level", "desired logging level, this will change all loggers's level", _LEVELS),
+    )),
+)
+_ABOUT_CONFIG: Final = (
+    Route("/listeners", inventory.listeners, "print listener info", False, (_FORMAT,)),
+    Route("/clusters", inventory.clusters, "upstream cluster status", False, (
+        Param("filter", "Regular expression (Google re2) for filtering clusters by name"), _FORMAT,
+    )),
+    Route("/certs", inventory.certs, "print certs on machine"),
+    Route(
+        "/connections", connections.connections, "print open connections (not in Envoy)", False, (_FORMAT,)
+    ),
+    Route("/init_dump", process.init_dump, "dump current Envoy init manager information (experimental)"),
+    Route("/config_dump", config_dump.config_dump, "dump current Envoy configs", False, _DUMP_PARAMS),
+)
+_STATS: Final = (
+    Route("/stats", stats.stats, "print server stats", False, (
+        _USED_ONLY, _FILTER, _INVERT,
+        Param("format", "Format to use", ("html", "active-html", "text", "json")),
+        Param("type", "Stat types to include.", ("All", "Counters", "Histograms", "Gauges", "TextReadouts")),
+        Param("histogram_buckets", "Histogram bucket display mode", _BUCKETS),
+    )),
+    Route("/stats/prometheus", stats.prometheus, "print server stats in prometheus format", False, (
+        _USED_ONLY, _FILTER, _INVERT,
+        Param("histogram_buckets", "Histogram bucket display mode", ("cumulative", "summary")),
+    )),
+    Route("/stats/recentlookups", stats.recent_lookups, "Show recent stat-name lookups"),
+    Route("/reset_counters", stats.reset_counters, "reset all counters to zero", True),
+)
+_ACTIONS: Final = (
+    Route("/drain_listeners", actions.drain_listeners, "drain listeners", True, _DRAIN_PARAMS),
+    Route("/healthcheck/fail", actions.health_check_fail, "cause the server to fail health checks", True),
+    Route("/healthcheck/ok", actions.health_check_ok, "cause the server to pass health checks", True),
+    Route("/quitquitquit", actions.quit_quit_quit, "exit the server", True),
+    Route("/reopen_logs", actions.reopen_logs, "reopen access logs", True),
+)
+# What of Envoy's needs tcmalloc or gperftools: the paths exist, the answer says what is missing.
+_UNSUPPORTED: Final = (
+    Route("/allocprofiler", process.unsupported("the allocation profiler"),
+          "enable/disable the allocation profiler (if supported)", True,
+          (Param("enable", "enable/disable the allocation profiler", _YES_NO),)),
+    Route("/cpuprofiler", process.unsupported("the CPU profiler"), "enable/disable the CPU profiler",
+          True, (Param("enable", "enables the CPU profiler", _YES_NO),)),
+    Route("/heapprofiler", process.unsupported("heap profiler"), "enable/disable the heap profiler",
+          True, (Param("enable", "enable/disable the heap profiler", _YES_NO),)),
+    Route("/heap_dump", process.unsupported("heap dump"), "dump current Envoy heap (if supported)"),
+    Route("/peak_heap_dump", process.unsupported("peak heap dump"), "dump peak Envoy heap (if supported)"),
+    Route("/memory/tcmalloc", process.unsupported("tcmalloc"), "print TCMalloc stats"),
+    Route("/stats/recentlookups/clear", process.unsupported("tracking of stat-name lookups"),
+          "clear list of stat-name lookups and counter", True),
+    Route("/stats/recentlookups/disable", process.unsupported("tracking of stat-name lookups"),
+          "disable recording of reset stat-name lookup names", True),
+    Route("/stats/recentlookups/enable", process.unsupported("tracking of stat-name lookups"),
+          "enable recording of reset stat-name lookup names", True),
+)
+ROUTES: Final[Tuple[Route, ...]] = tuple(
+    sorted(_ABOUT_PROCESS + _ABOUT_CONFIG + _STATS + _ACTIONS + _UNSUPPORTED, key=lambda route: route.path)
+)
+_BY_PATH: Final[Dict[str, Route]] = {route.path: route for route in ROUTES}
+
+
+def dispatch(host: AdminHost, request: Request) -> Response:
+    """The reply to a request: its handler's, 404 with the help, or 405 where only POST is taken."""
+    route = _BY_PATH.get(request.path)
+    if route is None:
+        return text("invalid path. " + help_text(), 404)
+    if route.mutates and request.method != "POST":
+        component_logger("admin").error(
+            'admin path "%s" mutates state, method=%s rather than POST', request.path, request.method
+        )
+        return text(f"Method {request.method} not allowed, POST required.", 405)
+    return route.handler(host, request)
+
+
+def help_text() -> str:
+    """The body of /help."""
+    lines: List[str] = ["admin commands are:\n"]
+    for route in ROUTES:
+        lines.append(f"  {route.path}{' (POST)' if route.mutates else ''}: {route.help}\n")
+        for param in route.params:
+            choices = f"; One of ({', '.join(param.choices)})" if param.choices else ""
+            lines.append(f"      {param.name}: {param.help}{choices}\n")
+    return "".join(lines)
