@@ -1,0 +1,169 @@
+"""The receiving half: from bytes to events.
+
+Place in the data's way: the codec gives it what was received (`buffer`) and asks for the next event; between
+events the codec tells it which reader the state of the connection calls for. It does not know states, and it
+writes nothing. Mirrors Envoy's `BalsaParser`.
+
+Whatever is wrong is noticed at the first byte that makes it wrong for certain, or at the end of the line or
+head it is in; both depend on the bytes alone. So the events, and the error that ends them, are the same for
+every way in which the input was cut into reads. (Envoy's are not: it reports the last error within one read.)
+"""
+
+from __future__ import annotations
+
+from typing import Final, Optional
+
+from .body import Reader, body_reader, cut_short
+from .events import CONNECTION_CLOSED, NEED_DATA, Event, RequestHead
+from .framing import NO_BODY, Framing
+from .head_block import is_token
+from .receive_buffer import ReceiveBuffer
+from .request_head import build_request_head, build_versionless_head
+from .request_line import NO_VERSION, RequestLine, parse_request_line
+from .response_head import StatusLine, build_response_head, parse_status_line
+from .settings import HEADERS_TOO_LARGE, Http1Settings, ProtocolError
+
+# The bytes that a token may start with. Anything else is not a method, whichever are allowed.
+_METHOD_STARTS: Final = frozenset(bytes((code,)) for code in range(128) if is_token(chr(code)))
+
+
+def _too_large() -> ProtocolError:
+    return ProtocolError("head too large", 431, HEADERS_TOO_LARGE)
+
+
+def _maybe_start_line(buffer: ReceiveBuffer, limit: int) -> Optional[bytes]:
+    # The first line without its LF, not consumed: the limit counts the head as a whole.
+    end = buffer.maybe_line_end()
+    if end >= limit or (end < 0 and len(buffer) >= limit):
+        raise _too_large()
+    return None if end < 0 else buffer.data[buffer.pos : buffer.pos + end]
+
+
+def _maybe_take_block(buffer: ReceiveBuffer, line_end: int, limit: int) -> Optional[bytes]:
+    # The header lines behind the start line, whose LF is at `line_end`. Consumes the head when it is
+    # complete.
+    last_line, end = buffer.maybe_block_end(line_end)
+    if end > limit or (end < 0 and len(buffer) >= limit):
+        raise _too_large()
+    if end < 0:
+        return None
+    block = buffer.data[buffer.pos + line_end + 1 : buffer.pos + last_line]
+    buffer.drain_to(end)
+    return block
+
+
+class RequestHeadReader:
+    """Reads request heads, one after the other. framing: how the body of the last one ends."""
+
+    __slots__ = ("framing", "_settings", "_limit", "_line", "_line_end")
+
+    def __init__(self, settings: Http1Settings) -> None:
+        self.framing: Framing = (NO_BODY, 0)
+        self._settings = settings
+        self._limit = settings.max_headers_kb * 1024
+        self._line: Optional[RequestLine] = None
+        self._line_end = 0
+
+    def read(self, buffer: ReceiveBuffer) -> Optional[Event]:
+        line = self._line
+        if line is None:
+            line = self._read_line(buffer)
+            if line is None:
+                return None
+            if line[2] is NO_VERSION:
+                buffer.drain_to(self._line_end + 1)
+                self._line = None
+                head, self.framing = build_versionless_head(line, self._settings)
+                return head
+        block = _maybe_take_block(buffer, self._line_end, self._limit)
+        if block is None:
+            return None
+        self._line = None
+        head, self.framing = build_request_head(line, block, self._settings)
+        return head
+
+    def at_eof(self, buffer: ReceiveBuffer) -> Event:
+        if len(buffer):
+            raise cut_short()
+        return CONNECTION_CLOSED
+
+    def _read_line(self, buffer: ReceiveBuffer) -> Optional[RequestLine]:
+        first = buffer.data[buffer.pos : buffer.pos + 1]
+        if first in (b"\r", b"\n"):
+            # Empty lines in front of a request: old clients send one after a body (RFC 9112 section 2.2).
+            rest = buffer.take_rest().lstrip(b"\r\n")
+            buffer.append(rest)
+            first = rest[:1]
+        if first not in _METHOD_STARTS:
+            if not first:
+                return None
+            raise ProtocolError("not an HTTP request")  # said at once: TLS, for one, may never send an LF
+        raw = _maybe_start_line(buffer, self._limit)
+        if raw is None:
+            return None
+        self._line_end = len(raw)
+        self._line = parse_request_line(raw, self._settings)
+        return self._line
+
+
+class ResponseHeadReader:
+    """Reads response heads. request: what the next one answers; None if nothing was asked. framing: as
+    above."""
+
+    __slots__ = ("framing", "request", "_settings", "_limit", "_line", "_line_end")
+
+    def __init__(self, settings: Http1Settings) -> None:
+        self.framing: Framing = (NO_BODY, 0)
+        self.request: Optional[RequestHead] = None
+        self._settings = settings
+        self._limit = settings.max_headers_kb * 1024
+        self._line: Optional[StatusLine] = None
+        self._line_end = 0
+
+    def read(self, buffer: ReceiveBuffer) -> Optional[Event]:
+        if not len(buffer):
+            return None
+        if self.request is None:
+            raise ProtocolError("response without a request")
+        line = self._line
+        if line is None:
+            if buffer.data[buffer.pos] != 72:  # "H"; no empty lines are tolerated here
+                raise ProtocolError("not an HTTP response")
+            raw = _maybe_start_line(buffer, self._limit)
+            if raw is None:
+                return None
+            self._line_end = len(raw)
+            line = self._line = parse_status_line(raw)
+        block = _maybe_take_block(buffer, self._line_end, self._limit)
+        if block is None:
+            return None
+        self._line = None
+        head, self.framing = build_response_head(line, block, self.request, self._settings)
+        return head
+
+    def at_eof(self, buffer: ReceiveBuffer) -> Event:
+        if len(buffer):
+            raise cut_short()
+        return CONNECTION_CLOSED
+
+
+class Parser:
+    """The buffer and the reader in charge. The codec sets `reader` whenever the state of the peer changes."""
+
+    __slots__ = ("buffer", "reader", "_settings")
+
+    def __init__(self, settings: Http1Settings, reader: Reader) -> None:
+        self.buffer = ReceiveBuffer()
+        self.reader = reader
+        self._settings = settings
+
+    def next(self) -> Event:
+        """The next event, or why there is none. Raises ProtocolError."""
+        event = self.reader.read(self.buffer)
+        if event is None:
+            return self.reader.at_eof(self.buffer) if self.buffer.eof else NEED_DATA
+        return event
+
+    def expect_body(self, framing: Framing) -> None:
+        """The head is read; its body comes next."""
+        self.reader = body_reader(framing, self._settings)
