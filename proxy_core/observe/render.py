@@ -108,7 +108,11 @@ def _histogram_text(histogram: Histogram, buckets: str) -> str:
 
 
 def _g(number: Optional[float]) -> str:
-    return "nan" if number is None else f"{number:g}"
+    """As C++'s fmt prints a double: all digits that are needed, and no ".0"."""
+    if number is None:
+        return "nan"
+    text = repr(float(number))
+    return text[:-2] if text.endswith(".0") else text
 
 
 def _bins_text(bins: List[Bin]) -> str:

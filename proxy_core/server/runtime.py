@@ -6,6 +6,7 @@ Settings of our own that Envoy has no field for are keys here as well, below `pr
     proxy_core.half_closed_timeout_ms   silence on a half-closed connection before it is closed (default 300000)
     proxy_core.flush_timeout_ms         no progress while the last bytes wait for a peer that does not read (60000)
     proxy_core.paused_timeout_ms        silence on a connection whose reading is paused (3600000)
+    proxy_core.handshake_timeout_ms     a TLS handshake that transport_socket_connect_timeout does not bound (15000)
     proxy_core.linger_timeout_ms        a closed connection takes and drops input for so long, to save its reply (5000)
 
 0 switches a bound off.
@@ -13,6 +14,7 @@ Settings of our own that Envoy has no field for are keys here as well, below `pr
 
 from __future__ import annotations
 
+import json
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..config.model.bootstrap import LayeredRuntime
@@ -84,6 +86,8 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, dict):  # a FractionalPercent
+        return json.dumps(value)
     return str(value)
 
 

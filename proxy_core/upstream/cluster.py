@@ -48,7 +48,7 @@ class Cluster:
         self.stats.membership_total.set(len(self.hosts))
         self.stats.membership_healthy.set(len(healthy))
         self.stats.membership_degraded.set(sum(host.health == "DEGRADED" for host in hosts))
-        self.stats.max_host_weight.set(max((host.weight for host in hosts), default=0))
+        self.stats.membership_excluded.set(sum(host.health == "DRAINING" for host in hosts))
 
     def pick_host(self) -> Optional[Host]:
         """The host for one more connection; None when no host is healthy."""

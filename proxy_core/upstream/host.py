@@ -5,9 +5,18 @@ The per-host numbers are plain ints, not stats: Envoy shows them only in /cluste
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Final
 
 from ..network.address import Address
+
+
+# What /clusters says of a host whose health was configured or discovered. Others have failed.
+HEALTH_FLAGS: Final = {
+    "UNKNOWN": "healthy",
+    "HEALTHY": "healthy",
+    "DEGRADED": "/degraded_eds_health",
+    "DRAINING": "/eds_status_draining",
+}
 
 
 class HostCounters:
@@ -53,9 +62,7 @@ class Host:
 
     def health_flags(self) -> str:
         """The flags as /clusters prints them."""
-        if self.is_healthy:
-            return "healthy"
-        return "/failed_eds_health" if self.health != "DEGRADED" else "/eds_degraded"
+        return HEALTH_FLAGS.get(self.health, "/failed_eds_health")
 
     def __repr__(self) -> str:
         return f"<Host {self.address} {self.health_flags()}>"
