@@ -1,0 +1,219 @@
+"""One connection under test, its far end in the test's hand, on a reactor that is turned by hand under simulated time.
+
+`Rig("scripted")` has a `ScriptedSocket`, `Rig("socketpair")` and `Rig("tcp")` have real ones; the far end looks the same for all
+three, so one contract suite runs against each.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Callable, List, Optional
+
+from proxy_core.buffer import Buffer
+from proxy_core.event.reactor import Reactor
+from proxy_core.filters.chain import WriteChain
+from proxy_core.network.connection import Connection
+from proxy_core.network.handshake import establish
+from proxy_core.network.settings import ByteCounters, ConnectionSettings
+from proxy_core.observe.stats import Counter
+from proxy_core.observe.stream_info import StreamInfo
+from tests.support.clock import FakeClock
+from tests.support.peers import Peer
+from tests.support.recording import RecordingCallbacks, RecordingFilter
+from tests.support.scripted import FIN, ScriptedSelector, ScriptedSocket, reset_error
+
+MOST_TURNS = 500
+
+
+class ScriptedPeer:
+    """The far end of a `ScriptedSocket`, with the interface of `peers.Peer`."""
+
+    def __init__(self, sock: ScriptedSocket) -> None:
+        self._sock = sock
+        self.reading = True
+
+    @property
+    def got(self) -> bytearray:
+        return self._sock.sent
+
+    @property
+    def ended(self) -> bool:
+        return self._sock.fin_sent
+
+    @property
+    def was_reset(self) -> bool:
+        return self._sock.reset_sent
+
+    def send(self, data: bytes) -> None:
+        self._sock.incoming.append(data)
+
+    def finish(self) -> None:
+        self._sock.incoming.append(FIN)
+
+    def reset(self) -> None:
+        self._sock.incoming.append(reset_error())
+        self._sock.send_error = reset_error()
+        self._sock.connect_error = reset_error().errno or 0
+
+    def block(self) -> None:
+        """Take nothing more."""
+        self._sock.room = 0
+
+    def unblock(self) -> None:
+        """Take everything again."""
+        self._sock.room = None
+
+    def pump(self) -> None:
+        """There is no kernel in between."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class RealPeer(Peer):
+    """A real socket's far end that can be made to block for certain, by filling the kernel's buffers."""
+
+    def __init__(self, sock: socket.socket, near: socket.socket) -> None:
+        super().__init__(sock)
+        self._near = near
+        self._junk = 0
+
+    def block(self) -> None:
+        """Stop reading and fill the way here with bytes that are left out of `got`."""
+        self.reading = False
+        try:
+            while True:
+                self._junk += self._near.send(bytes(1 << 16))
+        except BlockingIOError:
+            return
+
+    def unblock(self) -> None:
+        """Read again."""
+        self.reading = True
+
+    def pump(self) -> None:
+        super().pump()
+        junk = min(self._junk, len(self.got))
+        self._junk -= junk
+        del self.got[:junk]
+
+
+class Rig:
+    """See the module docstring. `filters`: the read chain, by default one `RecordingFilter` as `rig.filter`."""
+
+    def __init__(
+        self,
+        kind: str = "scripted",
+        filters: Optional[List[Any]] = None,
+        half_close: bool = True,
+        established: bool = True,
+        write_filters: Optional[List[Any]] = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = FakeClock()
+        self.errors: List[Exception] = []
+        self.selector: Optional[ScriptedSelector] = ScriptedSelector() if kind == "scripted" else None
+        self.reactor = Reactor(self.clock, self.selector, self.errors.append)
+        self.near: Any
+        self.peer: Any
+        self._make_sockets(kind)
+        self.stalls: List[str] = []
+        self.settings = ConnectionSettings(**settings)
+        self.settings.on_stall = lambda connection, name, since: self.stalls.append(name)
+        self.counters = ByteCounters(Counter("rx"), Counter("tx"))
+        self.connection = Connection(
+            7, self.reactor, self.near, StreamInfo(7, 0.0, self.reactor.now), self.settings, self.counters
+        )
+        self.connection.half_close_enabled = half_close
+        self.filter = RecordingFilter()
+        self.callbacks = RecordingCallbacks()
+        self.connection.callbacks += (self.callbacks,)
+        for index, one in enumerate([self.filter] if filters is None else filters):
+            self.connection.read_chain.add(one, getattr(one, "name", str(index)))
+        for one in write_filters or []:
+            if self.connection.write_chain is None:
+                self.connection.write_chain = WriteChain(self.connection)
+            self.connection.write_chain.add(one, one.name)
+        if established:
+            self.establish()
+
+    def _make_sockets(self, kind: str) -> None:
+        if kind == "scripted":
+            assert self.selector is not None
+            self.near = ScriptedSocket()
+            self.selector.add(self.near)
+            self.peer = ScriptedPeer(self.near)
+            return
+        self.near, far = _tcp_pair() if kind == "tcp" else socket.socketpair()
+        self.near.setblocking(False)
+        self.peer = RealPeer(far, self.near)
+
+    def establish(self) -> None:
+        """As a listener does with an accepted socket."""
+        self.connection.read_chain.initialize()
+        if self.connection.fd >= 0:
+            establish(self.connection)
+
+    def write(self, data: bytes, end_stream: bool = False) -> None:
+        """What a filter would do."""
+        self.connection.write(Buffer(data), end_stream)
+
+    def turn(self, count: int = 1) -> None:
+        """Turn the reactor without waiting."""
+        for _ in range(count):
+            self.reactor.turn(0)
+            self.peer.pump()
+
+    def until(self, true: Callable[[], Any]) -> None:
+        """Turn until something holds; a test that waits for what never comes fails."""
+        for _ in range(MOST_TURNS):
+            self.peer.pump()
+            if true():
+                return
+            self.reactor.turn(0.002)
+        raise AssertionError(f"not so after {MOST_TURNS} turns")
+
+    def advance(self, seconds: float) -> None:
+        """Let simulated time pass, and the reactor notice."""
+        self.clock.advance(seconds)
+        self.reactor.turn(0)
+        self.peer.pump()
+
+    @property
+    def events(self) -> List[str]:
+        """The connection's events, as its callbacks heard them."""
+        return [what for _, what in self.callbacks.log if what not in ("high", "low")]
+
+    @property
+    def watermarks(self) -> List[str]:
+        """The crossings, as the callbacks heard them."""
+        return [what for _, what in self.callbacks.log if what in ("high", "low")]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the socket is closed."""
+        return self.connection.fd < 0
+
+    @property
+    def reason(self) -> str:
+        """The recorded close reason."""
+        return str(self.connection.close_reason)
+
+    def close(self) -> None:
+        """Give everything back."""
+        if not self.closed:
+            self.reactor.unwatch(self.connection.fd)
+            self.near.close()
+        self.peer.close()
+        self.reactor.close()
+
+
+def _tcp_pair() -> Any:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(1)
+        far = socket.create_connection(listening.getsockname())
+        near, _ = listening.accept()
+    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return near, far
