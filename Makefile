@@ -1,4 +1,5 @@
-# The commands of a developer. `make test` needs a Python 3.9 or newer and nothing else: it makes its own venv.
+# The commands of a developer. `make test` needs a Python 3.9 or newer and nothing else: it makes its own
+# venv.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,7 @@ help:
 	@echo 'make test     every test: unit, contract, integration, and live ones where the servers are installed'
 	@echo 'make types    mypy --strict'
 	@echo 'make demo     a proxy, two backends and traffic, to look at'
-	@echo 'make bench    CPU per operation beside every other proxy that is installed (BENCH_ARGS=--quick)'
+	@echo 'make bench    CPU per operation beside every proxy installed: 10 minutes, or BENCH_ARGS=--quick'
 	@echo 'make micro    the cost of single parts (pytest-benchmark)'
 	@echo 'make profile  where a round trip goes'
 	@echo 'make zipapp   build proxy_core.pyz, the whole program in one file'
@@ -25,8 +26,10 @@ help:
 check: types test
 
 $(READY):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || { echo 'Python 3.9 or newer is needed' >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo 'no venv module: on Debian it is the package python3-venv' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || \
+	  { echo 'Python 3.9 or newer is needed' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo 'no venv module: on Debian it is the package python3-venv' >&2; exit 1; }
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check $(DEV_PACKAGES)
 	@touch $@
 

@@ -1,0 +1,1 @@
+"""Measuring the engine: beside other proxies (compare), part by part (micro), one round trip (hotpath)."""

@@ -1,0 +1,1 @@
+"""Other proxies in Python, as good as their libraries allow, to compare the engine with."""
