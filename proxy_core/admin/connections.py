@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 from ..network.connection import Connection
+from ..network.facts import local_address_text
 from .api import Request, Response, choice_of, json_reply, text
 from .host import AdminHost
 
@@ -32,7 +33,7 @@ def describe(connection: Connection, now: float) -> Dict[str, Any]:
         **_place(connection, side),
         "peer_id": _peer(connection, side),
         "remote_address": _text(connection.remote_address),
-        "local_address": _text(connection.local_address),
+        "local_address": local_address_text(connection) or None,
         "read_state": connection.read_state.value,
         "write_state": connection.write_state.value,
         "age_s": _seconds(now - connection.opened_at),

@@ -17,11 +17,11 @@ from ..listener.chain_match import ChainMatcher
 from ..listener.drain import DrainManager
 from ..listener.filter_chain import FilterChain
 from ..listener.listener import Listener
+from ..network.address import address_of
 from ..network.transport import RAW, Transport
 from ..observe.access_log.format import ENVOY_DEFAULT, FormatCompiler
 from ..observe.access_log.logger import AccessLog
 from ..observe.stat_names import ListenerStats
-from ..upstream.cluster import address_of
 from .filter import AdminFilter, AdminService
 from .host import AdminHost
 

@@ -130,6 +130,10 @@ class NetworkFilter:
     `connection` for both.
     """
 
+    # False promises that bytes need not pass through this filter once it let the first ones through: bulk may then be moved
+    # inside the kernel.
+    inspects_data = True
+
     callbacks: ReadFilterCallbacks
     write_callbacks: WriteFilterCallbacks
     connection: Any

@@ -71,6 +71,18 @@ class FilterRegistry:
         return extension
 
 
+class TransportContext(FactoryContext, Protocol):
+    """What a transport socket may use besides.
+
+    scope: the `observe.stats.Scope` of its listener; connect_timeout: `transport_socket_connect_timeout` in seconds, 0 if not
+    set; certificates: the `CertificateStore` that /certs prints.
+    """
+
+    scope: Any
+    connect_timeout: float
+    certificates: Any
+
+
 class TransportExtension(NamedTuple):
     """One kind of downstream transport socket.
 
@@ -78,4 +90,4 @@ class TransportExtension(NamedTuple):
     """
 
     config: Type[Any]
-    build: Callable[[Any, FactoryContext], Callable[[], Any]]
+    build: Callable[[Any, TransportContext], Callable[[], Any]]

@@ -1,7 +1,7 @@
 """Which filter chain a connection gets.
 
-For now a listener has one chain without conditions, or a default chain; the criteria of `filter_chain_match` are decoded and checked,
-but a chain that uses one is refused at load rather than matched wrongly.
+For now a listener has one chain without conditions, or a default chain; the criteria of `filter_chain_match` are decoded and
+checked, but a chain that uses one is refused at load rather than matched wrongly.
 """
 
 from __future__ import annotations

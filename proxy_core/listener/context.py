@@ -10,7 +10,8 @@ from ..event.reactor import Reactor
 from ..filters.registry import FilterRegistry, TransportExtension
 from ..network.settings import ConnectionSettings
 from ..network.table import ConnectionTable
-from ..observe.stats import StatsStore
+from ..observe.certificates import CertificateStore
+from ..observe.stats import Scope, StatsStore
 from .descriptors import DescriptorGuard
 from .drain import DrainManager
 from .limits import ProcessLimit
@@ -34,6 +35,7 @@ class ListenerContext:
     runtime: Any
     random: random.Random
     wall_clock: Callable[[], float]
+    certificates: CertificateStore = dataclasses.field(default_factory=CertificateStore)
 
 
 @dataclasses.dataclass
@@ -51,9 +53,28 @@ class FilterContext:
     path: str
 
 
+@dataclasses.dataclass
+class TransportContext(FilterContext):
+    """`filters.registry.TransportContext` for the transport socket of one chain."""
+
+    scope: Scope
+    connect_timeout: float
+    certificates: CertificateStore
+
+
 def filter_context(server: ListenerContext, drain: DrainManager, path: str) -> FilterContext:
     """The context of the filter at `path`."""
     return FilterContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
         server.random, path,
+    )
+
+
+def transport_context(
+    server: ListenerContext, drain: DrainManager, path: str, scope: Scope, connect_timeout: float
+) -> TransportContext:
+    """The context of the transport socket at `path`."""
+    return TransportContext(
+        server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
+        server.random, path, scope, connect_timeout, server.certificates,
     )

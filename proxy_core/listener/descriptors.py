@@ -1,9 +1,9 @@
 """When the process runs out of file descriptors: stop accepting, say so once, go on when one is free.
 
-A listening socket that can't accept stays readable, so a naive loop spins at 100 % CPU and fills the log. Here its interest is
-withdrawn until a connection closes (or a second has passed: somebody else may have closed a file). The outage is over once a whole
-second went by without running out again; only the next one is worth a log line and a count. One descriptor is kept in reserve so
-that the admin can always be reached and asked what is going on.
+A listening socket that can't accept stays readable, so a naive loop spins at 100 % CPU and fills the log. Here its
+interest is withdrawn until a connection closes (or a second has passed: somebody else may have closed a file). The outage
+is over once a whole second went by without running out again; only the next one is worth a log line and a count. One
+descriptor is kept in reserve so that the admin can always be reached and asked what is going on.
 """
 
 from __future__ import annotations

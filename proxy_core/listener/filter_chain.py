@@ -13,7 +13,8 @@ from ..filters.api import FilterFactory, ReadFilter, WriteFilter
 from ..filters.chain import WriteChain
 from ..network.connection import Connection
 from ..network.transport import RAW, Transport
-from .context import ListenerContext, filter_context
+from ..observe.stats import Scope
+from .context import ListenerContext, filter_context, transport_context
 from .drain import DrainManager
 
 
@@ -58,8 +59,10 @@ class FilterChain:
             factory(assembly)
 
 
-def prepare(config: FilterChainConfig, context: ListenerContext, drain: DrainManager, path: str) -> FilterChain:
-    """Build a chain. Raises ConfigError with every problem of its filters."""
+def prepare(
+    config: FilterChainConfig, context: ListenerContext, drain: DrainManager, path: str, scope: Scope
+) -> FilterChain:
+    """Build a chain. scope: its listener's stats. Raises ConfigError with every problem of its filters and its transport."""
     problems: List[Problem] = []
     factories: List[FilterFactory] = []
     for index, entry in enumerate(config.filters):
@@ -72,7 +75,7 @@ def prepare(config: FilterChainConfig, context: ListenerContext, drain: DrainMan
             factories.append(extension.build(entry.typed_config.message, filter_context(context, drain, where)))
         except ConfigError as error:
             problems.extend(error.problems)
-    new_transport = _transport(config, context, drain, path, problems)
+    new_transport = _transport(config, context, drain, path, scope, problems)
     if problems:
         raise ConfigError(problems)
     return FilterChain(config.name, factories, new_transport)
@@ -83,7 +86,8 @@ def _raw_transport() -> Transport:
 
 
 def _transport(
-    config: FilterChainConfig, context: ListenerContext, drain: DrainManager, path: str, problems: List[Problem]
+    config: FilterChainConfig, context: ListenerContext, drain: DrainManager, path: str, scope: Scope,
+    problems: List[Problem],
 ) -> Callable[[], Transport]:
     socket_config = config.transport_socket
     if socket_config is None or socket_config.typed_config is None:
@@ -94,7 +98,9 @@ def _transport(
         problems.append(Problem(where, f"'{socket_config.typed_config.type_name}' is not a downstream transport socket"))
         return _raw_transport
     try:
-        return extension.build(socket_config.typed_config.message, filter_context(context, drain, where))
+        timeout = config.transport_socket_connect_timeout or 0.0
+        given = transport_context(context, drain, where, scope, timeout)
+        return extension.build(socket_config.typed_config.message, given)
     except ConfigError as error:
         problems.extend(error.problems)
         return _raw_transport

@@ -16,6 +16,7 @@ from ..config.model.listener import Listener as ListenerConfig
 from ..network import sockets
 from ..network.address import Address
 from ..network.close import NO_FLUSH
+from ..network.closing import TRANSPORT_SOCKET_TIMEOUT
 from ..network.connection import Connection
 from ..network.facts import refresh_stream_info
 from ..network.handshake import establish
@@ -194,6 +195,8 @@ class Listener:
         stats.downstream_cx_active.dec()
         stats.thread_downstream_cx_active.dec()
         stats.downstream_cx_destroy.inc()
+        if connection.local_close_details == TRANSPORT_SOCKET_TIMEOUT:
+            stats.downstream_cx_transport_socket_connect_timeout.inc()
         stats.downstream_cx_length_ms.record(int((self._context.reactor.now - connection.opened_at) * 1000))
         self._context.table.discard(connection)
         self._context.descriptors.released()

@@ -11,10 +11,10 @@ from typing import List
 from ..config.model.listener import FilterChain as FilterChainConfig
 from ..config.model.listener import Listener as ListenerConfig
 from ..errors import ConfigError, Problem
-from ..network.address import Address
+from ..network.address import Address, address_of
 from ..network.settings import DEFAULT_BUFFER_LIMIT
 from ..observe.stat_names import ListenerManagerStats, ListenerStats
-from ..upstream.cluster import address_of
+from ..observe.stats import Scope
 from . import chain_match, filter_chain
 from .chain_match import ChainMatcher
 from .context import ListenerContext
@@ -39,24 +39,26 @@ class ListenerManager:
         """Prepare a listener. Raises ConfigError with every problem in it."""
         problems = _unsupported(config, path)
         drain = DrainManager(self._drain_time, self._gradual, self._context.random)
+        assert config.address is not None
+        addresses = [address_of(config.address)]
+        addresses += [address_of(extra.address) for extra in config.additional_addresses if extra.address is not None]
+        scope = self._context.stats.scope(f"listener.{config.stat_prefix or addresses[0].text}")
         chains: List[FilterChain] = []
         for index, chain in enumerate(config.filter_chains):
-            self._prepare(chain, drain, f"{path}.filter_chains[{index}]", chains, problems)
+            self._prepare(chain, drain, f"{path}.filter_chains[{index}]", scope, chains, problems)
         default: List[FilterChain] = []
         if config.default_filter_chain is not None:
-            self._prepare(config.default_filter_chain, drain, f"{path}.default_filter_chain", default, problems)
+            where = f"{path}.default_filter_chain"
+            self._prepare(config.default_filter_chain, drain, where, scope, default, problems)
         access_logs = self._context.access_logs.build(config.access_log, f"{path}.access_log", problems)
         if problems:
             raise ConfigError(problems)
-        assert config.address is not None
         matcher = ChainMatcher(chains[0] if chains else None, default[0] if default else None)
-        addresses = [address_of(config.address)]
-        addresses += [address_of(extra.address) for extra in config.additional_addresses if extra.address is not None]
-        self._add(config, addresses, matcher, drain, access_logs)
+        self._add(config, addresses, matcher, drain, scope, access_logs)
 
     def _add(
         self, config: ListenerConfig, addresses: List[Address], matcher: ChainMatcher, drain: DrainManager,
-        access_logs: List[object],
+        scope: Scope, access_logs: List[object],
     ) -> None:
         context = self._context
         limit = config.per_connection_buffer_limit_bytes
@@ -65,7 +67,7 @@ class ListenerManager:
             buffer_limit=DEFAULT_BUFFER_LIMIT if limit is None else limit,
             high_watermark_timeout=config.per_connection_buffer_high_watermark_timeout or 0.0,
         )
-        stats = ListenerStats(context.stats.scope(f"listener.{config.stat_prefix or addresses[0].text}"))
+        stats = ListenerStats(scope)
         name = config.name or str(uuid.uuid4())
         self.listeners.append(
             Listener(name, config, addresses, matcher, context, settings, stats, drain, access_logs)
@@ -74,11 +76,11 @@ class ListenerManager:
         self.stats.total_listeners_active.set(len(self.listeners))
 
     def _prepare(
-        self, config: FilterChainConfig, drain: DrainManager, path: str, into: List[FilterChain],
+        self, config: FilterChainConfig, drain: DrainManager, path: str, scope: Scope, into: List[FilterChain],
         problems: List[Problem],
     ) -> None:
         try:
-            into.append(filter_chain.prepare(config, self._context, drain, path))
+            into.append(filter_chain.prepare(config, self._context, drain, path, scope))
         except ConfigError as error:
             problems.extend(error.problems)
 

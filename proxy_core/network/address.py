@@ -8,9 +8,35 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Any, Tuple, Union
+from typing import Any, Optional, Protocol, Tuple, Union
 
 SockAddr = Union[str, bytes, Tuple[Any, ...]]
+
+
+class ConfiguredSocket(Protocol):
+    """`config.core.v3.SocketAddress`, as far as it is read here."""
+
+    address: str
+    port_value: Optional[int]
+
+
+class ConfiguredPipe(Protocol):
+    """`config.core.v3.Pipe`."""
+
+    path: str
+    mode: int
+
+
+class Configured(Protocol):
+    """`config.core.v3.Address`: this package stays below the configuration, so it is known by its fields."""
+
+    @property
+    def socket_address(self) -> Optional[ConfiguredSocket]:
+        """An IP address and a port."""
+
+    @property
+    def pipe(self) -> Optional[ConfiguredPipe]:
+        """A Unix socket."""
 
 
 class Address:
@@ -73,3 +99,12 @@ class Address:
 
     def __hash__(self) -> int:
         return hash(self.text)
+
+
+def address_of(config: Configured) -> Address:
+    """A configured address as a usable one. Raises ValueError for what is not an IP address."""
+    if config.pipe is not None:
+        return Address.from_path(config.pipe.path, config.pipe.mode)
+    if config.socket_address is None:
+        raise ValueError("neither a socket address nor a pipe")
+    return Address.from_ip(config.socket_address.address, config.socket_address.port_value or 0)

@@ -3,7 +3,7 @@
     FlushWrite            send what is queued, then close; if the peer is still sending, half-close and drop its bytes for a
                           moment first, because closing a socket with unread bytes destroys the reply on its way
     FlushWriteAndDelay    the same, but always wait for the peer's FIN or the delayed-close timer
-    FlushWriteAndReset    send what is queued, then RST
+    FlushWriteAndReset    send what is queued, then RST, once it has been delivered
     NoFlush               close now, after one attempt to send what is queued
     Abort                 close now
     AbortReset            close now with RST
@@ -24,19 +24,24 @@ from ..event.reactor import WRITE, Reactor
 from ..event.timers import Timer
 from ..filters.api import LOCAL_CLOSE, REMOTE_CLOSE, ConnectionEvent
 from ..filters.chain import ReadChain, WriteChain
-from ..observe.stream_info import LOCAL_RESET, NORMAL
+from ..observe.stream_info import LOCAL_RESET, NORMAL, StreamInfo
 from . import sockets, states
 from .close import (
-    ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET, NO_FLUSH, CloseReason, CloseType,
+    ABORT, ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET, NO_FLUSH, CloseReason, CloseType,
 )
 from .settings import READ_SIZE, ByteCounters, ConnectionSettings
 from .states import CONNECTING, ENDED, ENDING, FLUSHING, LINGERING, OPEN, Event, Side
-from .transport import Transport
+from .transport import RAW, Transport
 
 # Reads of input nobody wants, per turn, while lingering.
 DISCARD_READS = 4
 # Reads of what a peer that is gone had sent before. Its kernel can't add any more, so this is a limit, not a share.
 LAST_READS = 64
+
+TRANSPORT_SOCKET_TIMEOUT = "transport_socket_timeout"
+
+# Seconds between two looks at whether the peer's kernel has everything. About as long as it may delay an acknowledgement.
+ASK_AGAIN_AFTER = 0.04
 
 FLUSHING_KINDS = frozenset({FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET})
 
@@ -79,10 +84,18 @@ class Closable(Protocol):
     close_kind: Optional[CloseType]
     close_reason: Optional[CloseReason]
     closing_at: float
+    opened_at: float
+    info: StreamInfo
     bound: Optional[Timer]
 
     def update_interest(self) -> None:
         """Watch for what the state asks for."""
+
+    def set_interest(self, mask: int) -> None:
+        """Make `mask` the whole interest in the socket."""
+
+    def want_read(self) -> None:
+        """Have what the transport holds read in this turn."""
 
     def close_socket(self, event: ConnectionEvent, reason: CloseReason) -> None:
         """Close now."""
@@ -103,6 +116,7 @@ def close(conn: Closable, kind: CloseType, event: ConnectionEvent, reason: Close
     elif kind not in FLUSHING_KINDS or conn.write_state is CONNECTING and not conn.write_buffer.size and not _held(conn):
         if kind is NO_FLUSH:
             _send_once(conn)
+        conn.close_kind = kind
         conn.reset_on_close = conn.reset_on_close or kind is ABORT_RESET
         conn.close_socket(event, reason)
     else:
@@ -159,6 +173,9 @@ def flushed(conn: Closable) -> None:
     """Everything queued has been handed to the kernel; what the write state wanted that for happens now."""
     if conn.write_state is ENDING:
         conn.transport.send_end(conn.sock)
+        if conn.transport.has_output:  # TLS could not say goodbye yet: the FIN goes behind it
+            conn.set_interest(conn.mask | WRITE)
+            return
         conn.write_state = states.next_write(conn.write_state, Event.END_SENT)
         conn.last_write = conn.reactor.now
         if states.both_ended(conn.read_state, conn.write_state):
@@ -171,13 +188,28 @@ def flushed(conn: Closable) -> None:
 
 def _after_flush(conn: Closable) -> None:
     """The queued bytes of a flushing close are out: close, or linger where closing now would hurt the peer."""
+    if conn.fd < 0:
+        return
     reason = conn.close_reason or CloseReason("local", "FIN")
     if conn.close_kind is FLUSH_WRITE_AND_RESET:
+        if sockets.kernel_queues(conn.sock)[1]:
+            _wait_for_delivery(conn)
+            return
         conn.reset_on_close = True
     elif conn.read_state is not ENDED and _should_linger(conn):
         _linger(conn)
         return
     conn.close_socket(conn.close_event, reason)
+
+
+def _wait_for_delivery(conn: Closable) -> None:
+    """A RST destroys what our kernel has not delivered yet, so it comes when everything is acknowledged. The kernel does not
+    report that, it has to be asked."""
+    if conn.write_state is OPEN or conn.write_state is ENDING:
+        conn.write_state = states.next_write(conn.write_state, Event.CLOSE_AFTER_FLUSH)
+    conn.update_interest()
+    arm_bound(conn)
+    conn.reactor.after(ASK_AGAIN_AFTER, functools.partial(_after_flush, conn), conn)
 
 
 def _should_linger(conn: Closable) -> bool:
@@ -198,9 +230,13 @@ def _linger(conn: Closable) -> None:
     """Say that we are done, and take what still comes without looking at it."""
     if conn.write_state is not ENDED:
         conn.transport.send_end(conn.sock)
+        if conn.transport.has_output:
+            conn.set_interest(conn.mask | WRITE)
     conn.write_state = states.next_write(conn.write_state, Event.LINGER)
     conn.closing_at = conn.reactor.now
     conn.update_interest()
+    if conn.transport.has_input:
+        conn.want_read()
     arm_bound(conn)
 
 
@@ -261,6 +297,8 @@ def release(conn: Closable, reason: CloseReason) -> None:
         conn.detected_close_type = LOCAL_RESET
     conn.read_buffer.clear()
     conn.write_buffer.clear()
+    if conn.transport is not RAW:
+        conn.transport.close(conn.sock, goodbye=not conn.reset_on_close and conn.close_kind is not ABORT)
     sockets.close(conn.sock, reset=conn.reset_on_close)
 
 
@@ -270,6 +308,8 @@ def bounds(conn: Closable) -> List[Tuple[float, float, str]]:
     """What this connection waits for now: (since, seconds allowed, name of the setting) for each wait."""
     settings = conn.settings
     found = []
+    if conn.write_state is CONNECTING:
+        found.append((conn.opened_at, conn.transport.connect_timeout, "transport_socket_connect_timeout"))
     if conn.write_state is LINGERING:
         if conn.close_kind is FLUSH_WRITE_AND_DELAY and settings.delayed_close_timeout:
             found.append((conn.closing_at, settings.delayed_close_timeout, "delayed_close_timeout"))
@@ -319,12 +359,15 @@ def _end_by_bound(conn: Closable, name: str, allowed: float) -> None:
         reason = CloseReason("local", "timeout", BOUND_DETAILS[name], f"{name} {allowed:g}s")
         conn.close_reason = None
         conn.local_close_details = conn.local_close_details or BOUND_DETAILS[name]
+    if name == "transport_socket_connect_timeout":
+        conn.info.connection_termination_details = "transport socket timeout was reached"
     event = conn.close_event if not conn.is_open else LOCAL_CLOSE
     conn.close_socket(event, reason)
 
 
 # Envoy's local close reasons where it has them.
 BOUND_DETAILS = {
+    "transport_socket_connect_timeout": TRANSPORT_SOCKET_TIMEOUT,
     "delayed_close_timeout": "triggered_delayed_close_timeout",
     "flush_timeout": "flush_timeout",
     "half_closed_timeout": "half_closed_timeout",

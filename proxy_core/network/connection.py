@@ -18,16 +18,17 @@ stack sees `is_open` False when control returns. What must come last (access log
 
 from __future__ import annotations
 
+import functools
 import socket
 from typing import Callable, Final, Optional, Tuple
 
 from ..buffer import Buffer
 from ..event.reactor import HANGUP, READ, WRITE, Reactor
 from ..event.timers import Timer
-from ..filters.api import CONNECTED, LOCAL_CLOSE, REMOTE_CLOSE, ConnectionCallbacks, ConnectionEvent
+from ..filters.api import LOCAL_CLOSE, REMOTE_CLOSE, ConnectionCallbacks, ConnectionEvent
 from ..filters.chain import ReadChain, WriteChain
 from ..observe.stream_info import NORMAL, REMOTE_RESET, StreamInfo
-from . import closing, sockets, states
+from . import closing, notify, sockets, states
 from .address import Address
 from .close import ABORT, CloseReason, CloseType
 from .handshake import UNREGISTERED, establish
@@ -48,7 +49,7 @@ class Connection:
         "bytes_read", "bytes_queued", "bytes_sent", "last_read", "last_write", "opened_at",
         "close_kind", "close_reason", "close_event", "closing_at", "local_close_details", "detected_close_type",
         "transport_failure_reason", "reset_on_close", "bound", "mask", "end_when_connected",
-        "counters", "_high", "_low", "_read_size", "_flush_queued",
+        "counters", "splicer", "on_drained", "read_size", "_high", "_low", "_flush_queued",
     )
 
     def __init__(
@@ -103,12 +104,12 @@ class Connection:
         self.mask = UNREGISTERED
         self.end_when_connected = False
         self.counters = counters
+        self.splicer: Optional[Callable[[], bool]] = None  # see `splice`: asked before a bulk read into memory
+        self.on_drained: Optional[Callable[[], None]] = None  # told when a blocked write buffer is empty again
         self._high = limit
         self._low = settings.low_watermark
-        self._read_size = settings.read_size
+        self.read_size = settings.read_size
         self._flush_queued = False
-
-    # -- facts -----------------------------------------------------------------------------------------------------
 
     @property
     def read_ended(self) -> bool:
@@ -135,11 +136,13 @@ class Connection:
         if mask != READ or self.read_state is not OPEN:
             self._on_other(mask)
             return
+        if self.read_size > READ_SIZE and self.splicer is not None and self.splicer():
+            return
         try:
             if self.transport is RAW:
-                data: Optional[bytes] = self.sock.recv(self._read_size)
+                data: Optional[bytes] = self.sock.recv(self.read_size)
             else:
-                data = self.transport.read(self.sock, self._read_size)
+                data = self.transport.read(self.sock, self.read_size)
         except (OSError, sockets.ConnectionLost) as error:
             lost = sockets.lost_by(error)
             if lost is not None:
@@ -151,9 +154,9 @@ class Connection:
             self.counters.rx_total.value += size
             self.last_read = self.reactor.now
             if size >= READ_SIZE:  # bulk: fewer, larger reads as long as they come back full
-                self._read_size = self.settings.bulk_read_size
-            elif self._read_size > READ_SIZE:
-                self._read_size = READ_SIZE
+                self.read_size = self.settings.bulk_read_size
+            elif self.read_size > READ_SIZE:
+                self.read_size = READ_SIZE
             buffer = self.read_buffer
             buffer.append(data)
             lone = self.read_chain.lone
@@ -165,7 +168,7 @@ class Connection:
                 self.pause_reading(READ_BUFFER_HOLDER)  # a parked chain drains nothing: stop until it does
                 self.read_chain.check_stall()
         elif data is not None:
-            self._peer_ended()
+            self.peer_ended()
 
     def _on_other(self, mask: int) -> None:
         """Every readiness but the plain one. Writes go first, as in Envoy: they may close, and they free memory."""
@@ -205,8 +208,8 @@ class Connection:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def _peer_ended(self) -> None:
-        """The peer's FIN, with everything before it already in the read buffer."""
+    def peer_ended(self) -> None:
+        """The peer's FIN; everything before it is in the read buffer."""
         self.read_state = states.next_read(self.read_state, Event.PEER_ENDED)
         self.last_read = self.reactor.now
         self.update_interest()
@@ -247,6 +250,16 @@ class Connection:
         self.update_interest()
         if self.read_buffer.size:
             self.reactor.defer(self._deliver_buffered, self)
+        if self.transport.has_input:
+            self.want_read()
+
+    def want_read(self) -> None:
+        """The transport holds bytes, or the peer's end, that the socket will not announce: read in this turn's last phase."""
+        self.reactor.defer(self._read_held, self)
+
+    def _read_held(self) -> None:
+        if self.transport.has_input and self.fd >= 0 and self.mask & READ:
+            self._on_other(READ)
 
     def _deliver_buffered(self) -> None:
         if self.is_open and not self.pauses and self.write_state is not CONNECTING:
@@ -322,6 +335,8 @@ class Connection:
                 return
         if self.mask & WRITE:
             self.set_interest(self.mask & ~WRITE)
+            if self.on_drained is not None:
+                self.on_drained()
         if self.write_state is not OPEN:
             closing.flushed(self)
 
@@ -340,8 +355,8 @@ class Connection:
     # -- closing (the steps are in `closing`) ----------------------------------------------------------------------
 
     def close(self, kind: CloseType, details: str = "", how: str = "policy", config: str = "") -> None:
-        """Close as `kind` says. `details`: Envoy's local close reason ("tcp_session_idle_timeout"); `how` and `config`
-        complete the recorded `CloseReason`. Ignored on a closed connection."""
+        """Close as `kind` says. details: Envoy's local close reason ("tcp_session_idle_timeout"); how and config complete the
+        recorded `CloseReason`. Ignored on a closed connection."""
         if self.fd < 0:
             return
         if details and not self.local_close_details:
@@ -353,39 +368,16 @@ class Connection:
         if self.fd < 0:
             return
         closing.release(self, reason)
-        self.reactor.defer(self._finalize)
+        self.reactor.defer(functools.partial(notify.finalize, self))
         try:
             if self.above_high:  # whoever was paused for our sake must not stay so
                 self._fell_to_low()
         finally:
             self.raise_event(event)
 
-    def _finalize(self) -> None:
-        """Last log lines and counts; then break the reference cycles, so that all of this is freed now and not when the
-        garbage collector comes."""
-        for step in self.finalizers:
-            try:
-                step(self)
-            except Exception as error:
-                self.reactor.contain(error, None)
-        self.finalizers = ()
-        self.callbacks = ()
-        self.read_chain.clear()
-        self.write_chain = None
-
     def raise_event(self, event: ConnectionEvent) -> None:
-        """Filters first, then callbacks in the order they registered. A close reaches everyone, whatever one of them raises;
-        Connected stops at whoever closes the connection."""
-        listeners = self.read_chain.listeners()
-        if self.write_chain is not None:
-            listeners += self.write_chain.listeners(except_for=listeners)
-        for tell in [*listeners, *(callbacks.on_event for callbacks in self.callbacks)]:
-            if event is CONNECTED and not self.is_open:
-                return
-            try:
-                tell(event)
-            except Exception as error:
-                self.reactor.contain(error, self)
+        """Tell filters and callbacks; see `notify`."""
+        notify.raise_event(self, event)
 
     def on_lost(self, lost: sockets.ConnectionLost) -> None:
         """The socket reported that the peer is gone."""
@@ -394,6 +386,7 @@ class Connection:
         if lost.reset:
             self.reset_on_close = True
             self.detected_close_type = REMOTE_RESET
+        self.transport_failure_reason = lost.transport_failure or self.transport_failure_reason
         self.close_socket(REMOTE_CLOSE, CloseReason("peer", "RST" if lost.reset else "error", str(lost)))
 
     def on_failure(self, error: Exception) -> None:

@@ -20,6 +20,10 @@ def refresh_stream_info(connection: Connection) -> None:
     info.bytes_sent = connection.bytes_queued
     info.wire_bytes_sent = connection.bytes_sent
     info.downstream_local_close_reason = connection.local_close_details
+    if info.tls is None:
+        info.tls = connection.transport.facts()
+    if connection.transport_failure_reason:
+        info.downstream_transport_failure_reason = connection.transport_failure_reason
     info.downstream_detected_close_type = connection.detected_close_type
     info.end_mono = connection.reactor.now
     if connection.close_reason is not None:

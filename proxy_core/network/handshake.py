@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from ..filters.api import CONNECTED, ConnectionEvent
 from . import closing, sockets, states
 from .states import OPEN, Event
+from .transport import RAW
 
 
 # Interest masks before the first registration. Both have the READ and WRITE bits clear.
@@ -37,6 +38,7 @@ def establish(conn: Establishable) -> None:
     """Go as far as possible now; raise Connected when bytes can flow."""
     if conn.mask == UNREGISTERED:
         conn.mask = REGISTER_NEXT
+        conn.transport.attach(conn)
     try:
         ready = conn.transport.handshake(conn.sock)
     except sockets.ConnectionLost as lost:
@@ -45,8 +47,12 @@ def establish(conn: Establishable) -> None:
     if ready:
         conn.read_state = states.next_read(conn.read_state, Event.CONNECTED)
         conn.write_state = states.next_write(conn.write_state, Event.CONNECTED)
+        if conn.transport is not RAW:
+            conn.info.tls = facts = conn.transport.facts()
+            conn.info.alpn = str(facts.get("alpn") or "") if facts else ""
     conn.update_interest()
     if not ready:
+        closing.arm_bound(conn)
         return
     if conn.is_open:
         conn.raise_event(CONNECTED)

@@ -32,6 +32,7 @@ MOST_WRITTEN_PER_TURN: Final = 1 << 20
 JOIN_UP_TO: Final = 16384
 MOST_CHUNKS_PER_CALL: Final = 64
 
+_SPLICE_FLAGS: Final = getattr(os, "SPLICE_F_NONBLOCK", 0) | getattr(os, "SPLICE_F_MOVE", 0)
 _NONBLOCK: Final = getattr(socket, "SOCK_NONBLOCK", 0)  # saves a call where the system has it
 _INHERITS_NODELAY: Final = sys.platform == "linux"  # accepted sockets take TCP_NODELAY from the listening one
 
@@ -43,7 +44,10 @@ _SIOCOUTQ = 0x5411
 
 
 class ConnectionLost(PeerError):
-    """The connection is gone without an orderly end. `reset`: by the peer's RST."""
+    """The connection is gone without an orderly end. `reset`: by the peer's RST. `transport_failure`: Envoy's text for access
+    logs where the security layer ended it."""
+
+    transport_failure = ""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(describe(error.errno))
@@ -119,6 +123,23 @@ def send(sock: socket.socket, data: Buffer) -> int:
     except OSError as error:
         raise ConnectionLost(error) from None
     return total
+
+
+class NoSplice(Exception):
+    """The system can't splice these descriptors."""
+
+
+def splice(source: int, target: int, size: int) -> Optional[int]:
+    """Move up to `size` bytes inside the kernel, one of the two being a pipe. 0 at the end of the source's stream, None if
+    nothing can be moved now. Raises NoSplice, ConnectionLost."""
+    try:
+        return os.splice(source, target, size, flags=_SPLICE_FLAGS)
+    except _WOULD_BLOCK:
+        return None
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
+            raise NoSplice(describe(error.errno)) from None
+        raise ConnectionLost(error) from None
 
 
 def send_fin(sock: socket.socket) -> None:

@@ -64,8 +64,8 @@ class Policy(Protocol):
     def failed(self, error: ssl.SSLError) -> str:
         """The handshake or a record failed; its failure text."""
 
-    def facts(self, session: ssl.SSLObject, complete: bool) -> Dict[str, Any]:
-        """What access logs say about the session. complete: whether its handshake was done and accepted."""
+    def facts(self, session: ssl.SSLObject) -> Dict[str, Any]:
+        """What access logs say about the session, in whatever state it is."""
 
 
 class TlsTransport:
@@ -117,30 +117,26 @@ class TlsTransport:
         if data:
             self._incoming.write(data)
         elif data is not None:
-            self._incoming.write_eof()
+            raise TlsFailure("closed during the TLS handshake")
         try:
             self._session.do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._send(sock)
             return False
-        except ssl.SSLEOFError:
-            self._facts = self._policy.facts(self._session, False)
-            raise TlsFailure("closed during the TLS handshake") from None
         except ssl.SSLError as error:
             raise self._refusal(sock, self._policy.failed(error)) from None
         refusal = self._policy.established(self._session)
         if refusal:
             raise self._refusal(sock, refusal)
         self._established = True
-        self._facts = self._policy.facts(self._session, True)
+        self._facts = self._policy.facts(self._session)
         self._send(sock)
-        if self._incoming.pending or self._incoming.eof:
+        if self._incoming.pending:
             self._hold_input()
         return True
 
     def _refusal(self, sock: socket.socket, text: str) -> TlsFailure:
         """The failure to raise; the alert that OpenSSL made for the peer is on its way first."""
-        self._facts = self._policy.facts(self._session, False)
         try:
             self._send(sock)
         except sockets.ConnectionLost:
@@ -161,9 +157,9 @@ class TlsTransport:
                 return None
             if data:
                 self._incoming.write(data)
+                self._decrypt()
             else:
-                self._incoming.write_eof()
-            self._decrypt()
+                self._peer_ended(BARE_FIN)  # not told to OpenSSL: it would refuse to send our answer then
         if self._outgoing.pending:
             self._send(sock)
         if self._plain:
@@ -178,7 +174,7 @@ class TlsTransport:
         """Take everything out of OpenSSL. The question whether anything is left costs less than a read that says no."""
         session, incoming = self._session, self._incoming
         try:
-            while incoming.pending or session.pending() or incoming.eof:
+            while incoming.pending or session.pending():
                 data = session.read(RECORD)
                 if not data:
                     self._peer_ended(CLOSE_NOTIFY)
@@ -188,8 +184,6 @@ class TlsTransport:
             pass
         except ssl.SSLZeroReturnError:
             self._peer_ended(CLOSE_NOTIFY)
-        except ssl.SSLEOFError:
-            self._peer_ended(BARE_FIN)
         except ssl.SSLError as error:
             self._peer_failed(self._policy.failed(error))
 
@@ -270,7 +264,7 @@ class TlsTransport:
             self.has_output = False  # as with a FIN on a raw connection: reading finds out that the peer is gone
 
     def _say_goodbye(self) -> None:
-        if self._said_goodbye or not self._established:
+        if self._said_goodbye:
             return
         self._said_goodbye = True
         if self._incoming.pending and self._end is None:
@@ -285,7 +279,7 @@ class TlsTransport:
     def close(self, sock: socket.socket, goodbye: bool) -> None:
         """The socket is about to be closed. goodbye: try to send close_notify, without waiting."""
         self._host = None
-        if goodbye:
+        if goodbye and self._established:
             try:
                 self._say_goodbye()
                 self._flush(sock)
@@ -295,5 +289,5 @@ class TlsTransport:
     # -- facts -----------------------------------------------------------------------------------------------------
 
     def facts(self) -> Optional[Dict[str, Any]]:
-        """Known from the end of the handshake on, however it ended; before that None."""
-        return self._facts
+        """What is known now. From the end of the handshake on always the same dict."""
+        return self._facts if self._facts is not None else self._policy.facts(self._session)

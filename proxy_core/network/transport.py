@@ -19,6 +19,12 @@ class Transport(Protocol):
     name: str
     """Envoy's transport protocol: "raw_buffer" or "tls"."""
 
+    connect_timeout: float
+    """Seconds that the handshake may take, from the connection's start; 0 = no bound of the transport's own."""
+
+    def attach(self, host: Any) -> None:
+        """Called once before the handshake, with the connection: `want_read` and `want_flush` are for the transport to call."""
+
     def handshake(self, sock: socket.socket) -> bool:
         """One step towards readiness; True once bytes may be exchanged."""
 
@@ -35,6 +41,13 @@ class Transport(Protocol):
     def has_output(self) -> bool:
         """Whether wire bytes wait for the socket beyond what the write buffer holds."""
 
+    @property
+    def has_input(self) -> bool:
+        """Whether a read would give something although the socket may have nothing new."""
+
+    def close(self, sock: socket.socket, goodbye: bool) -> None:
+        """The socket is about to be closed. goodbye: say so to the peer if that takes no waiting."""
+
     def facts(self) -> Optional[Dict[str, Any]]:
         """What access logs and the admin say about the security layer; None for raw."""
 
@@ -45,10 +58,20 @@ class RawTransport:
     __slots__ = ()
 
     name = "raw_buffer"
+    connect_timeout = 0.0
     has_output = False
+    has_input = False
     read = staticmethod(sockets.receive)
     write = staticmethod(sockets.send)
     send_end = staticmethod(sockets.send_fin)
+
+    @staticmethod
+    def attach(host: Any) -> None:
+        """There is nothing to tell the connection."""
+
+    @staticmethod
+    def close(sock: socket.socket, goodbye: bool) -> None:
+        """The FIN that follows says it all."""
 
     @staticmethod
     def handshake(sock: socket.socket) -> bool:

@@ -12,7 +12,7 @@ from ..config.registry import TypeRegistry
 from ..extensions.access_log import file, stream
 from ..extensions.access_log.registry import AccessLogExtension
 from ..extensions.network import custom, direct_response, echo, tcp_proxy
-from ..extensions.transport import raw_buffer
+from ..extensions.transport import raw_buffer, tls
 from ..filters.registry import FilterRegistry, TransportExtension
 
 
@@ -24,7 +24,7 @@ class Extensions:
         self.filters = FilterRegistry(
             [echo.EXTENSION, direct_response.EXTENSION, tcp_proxy.EXTENSION], custom=custom.EXTENSION
         )
-        transports: List[TransportExtension] = [raw_buffer.EXTENSION]
+        transports: List[TransportExtension] = [raw_buffer.EXTENSION, tls.EXTENSION]
         self.transports: Dict[str, TransportExtension] = {
             extension.config.DESCRIPTOR.full_name: extension for extension in transports
         }

@@ -26,7 +26,7 @@ from ..network.table import ConnectionTable, expose_buffered
 from ..observe.access_log.sink import SinkCache
 from ..observe.log import component_logger, conn_tag
 from ..observe.stat_names import FilesystemStats
-from ..observe.stat_names_server import ServerStats, declare_process_stats
+from ..observe.stat_names_server import NO_CERTIFICATE_DAYS, ServerStats, declare_process_stats
 from ..observe.stats import StatsStore
 from ..upstream import cluster as cluster_module
 from ..upstream.manager import ClusterManager
@@ -87,11 +87,13 @@ class Server:
         self.descriptors = DescriptorGuard(
             self.reactor, component_logger("conn_handler"), self._own.counter("descriptors_exhausted")
         )
+        self.pool = TcpPool(self.reactor, self.table)
         self.context = ListenerContext(
             self.reactor, self.stats, self.table, extensions.filters, extensions.transports, settings,
-            self.process_limit, self.descriptors, self.clusters, TcpPool(self.reactor, self.table), self.access_logs,
+            self.process_limit, self.descriptors, self.clusters, self.pool, self.access_logs,
             self.runtime, self.random, wall_clock,
         )
+        self.stats.scope("server").computed("days_until_first_cert_expiring", self._days_until_first_expiry)
         self.listeners = ListenerManager(self.context, float(options.drain_time_s), options.drain_strategy == GRADUAL)
         self.admin: Optional[Listener] = None
         try:
@@ -170,7 +172,11 @@ class Server:
 
     def certificates(self) -> List[Dict[str, Any]]:
         """The entries of /certs: one per TLS context that has certificates."""
-        return []
+        return self.context.certificates.to_json(self.wall_clock())
+
+    def _days_until_first_expiry(self) -> int:
+        days = self.context.certificates.days_until_first_expiry(self.wall_clock())
+        return NO_CERTIFICATE_DAYS if days is None else days
 
     def quit(self) -> None:
         """Leave the loop after this turn: `/quitquitquit` and signals."""
@@ -181,6 +187,7 @@ class Server:
         self.stop_listening()
         self.access_logs.sinks.close()
         self.descriptors.close()
+        self.pool.close()
         self.wakeup.close()
         self.reactor.close()
 

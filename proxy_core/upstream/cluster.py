@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from ..config.model.cluster import Cluster as ClusterConfig
-from ..config.model.address import Address as AddressConfig
 from ..errors import Problem
-from ..network.address import Address
+from ..network.address import address_of
 from ..network.settings import DEFAULT_BUFFER_LIMIT, ByteCounters, ConnectionSettings
 from ..observe.stat_names import ClusterStats
 from ..observe.stats import Scope
@@ -89,14 +88,6 @@ def static_hosts(config: ClusterConfig) -> List[Host]:
                 host.sub_zone = group.locality.sub_zone
             hosts.append(host)
     return hosts
-
-
-def address_of(config: AddressConfig) -> Address:
-    """A configured address as a usable one. Raises ValueError where `problems` would have reported one."""
-    if config.pipe is not None:
-        return Address.from_path(config.pipe.path, config.pipe.mode)
-    assert config.socket_address is not None
-    return Address.from_ip(config.socket_address.address, config.socket_address.port_value or 0)
 
 
 def problems(config: ClusterConfig, path: str) -> List[Problem]:

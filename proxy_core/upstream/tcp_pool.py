@@ -17,6 +17,7 @@ from ..network import client, sockets
 from ..network.address import Address
 from ..network.close import ABORT, NO_FLUSH
 from ..network.connection import Connection
+from ..network.splice import PipePool
 from ..network.table import ConnectionTable
 from ..observe.stream_info import StreamInfo
 from .cluster import Cluster
@@ -54,6 +55,11 @@ class TcpPool:
     def __init__(self, reactor: Reactor, table: ConnectionTable) -> None:
         self._reactor = reactor
         self._table = table
+        self.pipes = PipePool()  # for bulk between two connections
+
+    def close(self) -> None:
+        """Give back what is kept between connections."""
+        self.pipes.close()
 
     def connect(
         self, cluster: Cluster, host: Host, info: StreamInfo, read_filter: ReadFilter, callbacks: PoolCallbacks

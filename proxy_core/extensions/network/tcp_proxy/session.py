@@ -19,6 +19,7 @@ from ....buffer import Buffer
 from ....event.timers import Timer
 from ....filters.api import CONTINUE, REMOTE_CLOSE, STOP_ITERATION, ConnectionEvent, FilterStatus, ReadFilterCallbacks
 from ....network.close import ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_RESET, NO_FLUSH
+from ....network import splice
 from ....network.closing import BoundedHolder
 from ....network.connection import Connection
 from ....network.facts import local_address_text
@@ -210,6 +211,7 @@ class Session:
             self._downstream.resume_reading(holder)
 
     def _couple(self, upstream: Connection) -> None:
+        splice.join(self._downstream, upstream, self._prepared.pool.pipes)
         assert self._cluster is not None
         stats, cluster_stats = self._prepared.stats, self._cluster.stats
         upstream.callbacks += (BackPressure(
@@ -261,8 +263,7 @@ class Session:
             return
         if upstream.detected_close_type == REMOTE_RESET:
             self._downstream.info.add_flag("UR")
-            kind = FLUSH_WRITE_AND_RESET if self._downstream.write_buffer.size else ABORT_RESET
-            self._downstream.close(kind, how="RST", config="the upstream reset its connection")
+            self._downstream.close(FLUSH_WRITE_AND_RESET, how="RST", config="the upstream reset its connection")
         else:
             self._downstream.close(FLUSH_WRITE, how="FIN", config=f"upstream closed ({upstream.close_reason})")
 

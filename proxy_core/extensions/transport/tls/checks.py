@@ -12,7 +12,8 @@ import re
 from typing import Callable, FrozenSet, List, NamedTuple, Optional
 
 from ....config.model.matcher import StringMatcher
-from . import config, x509
+from ....observe import x509
+from . import config
 
 FAIL_SAN = "fail_verify_san"
 FAIL_HASH = "fail_verify_cert_hash"

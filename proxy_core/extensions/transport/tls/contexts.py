@@ -12,7 +12,8 @@ import warnings
 from typing import Any, Dict, List, Optional
 
 from ....errors import ConfigError, Problem
-from . import config, x509
+from ....observe import x509
+from . import config
 from .material import Identity
 
 # Envoy's default for servers. Its groups of equal preference, [A|B], are in order here: OpenSSL has no such groups.

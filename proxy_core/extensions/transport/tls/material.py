@@ -14,7 +14,8 @@ from typing import Iterator, List, Optional
 
 from ....config.model.core import DataSource
 from ....errors import ConfigError, Problem
-from . import config, x509
+from ....observe import x509
+from . import config
 
 INLINE = "<inline>"
 _MISMATCH = "KEY_VALUES_MISMATCH"
@@ -47,7 +48,7 @@ class Identity:
 
 def _key_problem(error: Exception, path: str, name: str, password: Optional[bytes], asked: bool) -> List[str]:
     """Path and text of what is wrong with a key (the chain has been looked at before)."""
-    reason = getattr(error, "reason", None) or str(error)
+    reason = getattr(error, "reason", None) or "there is no usable PEM key in it"
     if reason == _MISMATCH:
         return [f"{path}.private_key", f"Failed to load private key from {name}, Cause: it is not the certificate's key"]
     if asked and password is None:

@@ -1,0 +1,81 @@
+"""What access logs and the admin say about a TLS session: the keys that the operators DOWNSTREAM_TLS_*, _PEER_* and _LOCAL_* read.
+
+Renderings as measured on Envoy 1.40. What the server's own certificate contributes is the same for all sessions and made once.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Dict, List, Optional
+from urllib.parse import quote
+
+from ....observe import x509
+
+# What Envoy shows as the version while none is agreed on: BoringSSL's answer to `SSL_get_version`.
+VERSION_BEFORE_HANDSHAKE = "TLSv1.2"
+_KINDS = (x509.URI, x509.DNS, x509.IP, x509.EMAIL, x509.OTHER_NAME)
+
+
+def local_facts(certificate: x509.Certificate) -> Dict[str, Any]:
+    """The part that our certificate decides."""
+    facts: Dict[str, Any] = {f"local_{kind}_san": certificate.all_names(kind) for kind in _KINDS}
+    facts["local_subject"] = certificate.subject or None
+    return facts
+
+
+def session_facts(session: ssl.SSLObject) -> Dict[str, Any]:
+    """Version, cipher, protocol and the peer's certificate, as far as they are known."""
+    cipher = session.cipher()
+    facts: Dict[str, Any] = {
+        "version": session.version() or _version_by_cipher(cipher[1] if cipher is not None else ""),
+        "cipher": cipher[0] if cipher is not None else None,
+        "alpn": session.selected_alpn_protocol(),
+        "session_reused": bool(session.session_reused),
+    }
+    try:
+        data = session.getpeercert(binary_form=True)
+    except ValueError:  # the handshake is not done
+        return facts
+    if data:
+        facts.update(peer_facts(data, _chain(session, data)))
+    return facts
+
+
+def _version_by_cipher(known_since: str) -> str:
+    """While the handshake is under way Python tells only the cipher, and that of TLSv1.3 belongs to no other version."""
+    return "TLSv1.3" if known_since == "TLSv1.3" else VERSION_BEFORE_HANDSHAKE
+
+
+def peer_facts(data: bytes, chain: List[bytes]) -> Dict[str, Any]:
+    """The peer's certificate, and the chain it sent, all in DER. A certificate that can't be parsed gives its hashes only."""
+    certificates = [parsed for parsed in map(parse, chain) if parsed is not None]
+    facts: Dict[str, Any] = {
+        "peer_cert": quote(ssl.DER_cert_to_PEM_cert(data), safe="-._~"),
+        "peer_chain_serials": [one.serial_number for one in certificates],
+        "peer_chain_fingerprints_256": [one.fingerprint("sha256") for one in certificates],
+        "peer_chain_fingerprints_1": [one.fingerprint("sha1") for one in certificates],
+    }
+    peer = parse(data)
+    if peer is not None:
+        facts.update({f"peer_{kind}_san": peer.all_names(kind) for kind in _KINDS})
+        facts.update(
+            peer_subject=peer.subject or None, peer_issuer=peer.issuer or None, peer_serial=peer.serial_number,
+            peer_fingerprint_256=peer.fingerprint("sha256"), peer_fingerprint_1=peer.fingerprint("sha1"),
+            peer_cert_v_start=peer.not_before, peer_cert_v_end=peer.not_after,
+        )
+    return facts
+
+
+def parse(data: bytes) -> Optional[x509.Certificate]:
+    """The certificate, or None for one that OpenSSL takes and our stricter reader does not."""
+    try:
+        return x509.Certificate(data)
+    except ValueError:
+        return None
+
+
+def _chain(session: ssl.SSLObject, leaf: bytes) -> List[bytes]:
+    """What the peer sent, its own certificate first. Python tells the rest from 3.13 on."""
+    get_chain = getattr(session, "get_unverified_chain", None)
+    chain: List[bytes] = list(get_chain() or []) if get_chain is not None else []
+    return chain or [leaf]
