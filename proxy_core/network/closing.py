@@ -181,7 +181,7 @@ def flushed(conn: Closable) -> None:
         if states.both_ended(conn.read_state, conn.write_state):
             conn.close_socket(LOCAL_CLOSE, CloseReason("local", "FIN", "both directions have ended"))
         else:
-            arm_bound(conn)
+            arm_half_closed(conn)
     elif conn.write_state is FLUSHING and not _held(conn):
         _after_flush(conn)
 
@@ -340,6 +340,15 @@ def arm_bound(conn: Closable) -> None:
             return
         conn.bound.cancel()
     conn.bound = conn.reactor.timers.at(due, functools.partial(_on_bound, conn), conn)
+
+
+def arm_half_closed(conn: Closable) -> None:
+    """`arm_bound` for the one wait that every connection of a pair comes to: one direction has just ended."""
+    allowed = conn.settings.half_closed_timeout
+    if conn.bound is None and allowed > 0 and not conn.pauses and not conn.above_high:
+        conn.bound = conn.reactor.timers.at(conn.reactor.now + allowed, functools.partial(_on_bound, conn), conn)
+    else:
+        arm_bound(conn)
 
 
 def _on_bound(conn: Closable) -> None:

@@ -220,7 +220,7 @@ class Connection:
             self.close_socket(REMOTE_CLOSE, CloseReason("peer", "FIN", "both directions have ended"))
         elif self.is_open:
             self.read_chain.check_stall()
-            closing.arm_bound(self)
+            closing.arm_half_closed(self)
 
     def chain_moved(self) -> None:
         """Filters ran because one of them continued or injected, so the read buffer may have shrunk."""

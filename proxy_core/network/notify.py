@@ -29,7 +29,9 @@ def raise_event(conn: Notifier, event: ConnectionEvent) -> None:
     listeners: List[EventListener] = conn.read_chain.listeners()
     if conn.write_chain is not None:
         listeners += conn.write_chain.listeners(except_for=listeners)
-    for tell in [*listeners, *(callbacks.on_event for callbacks in conn.callbacks)]:
+    for callbacks in conn.callbacks:
+        listeners.append(callbacks.on_event)
+    for tell in listeners:
         if event is CONNECTED and not conn.is_open:
             return
         try:
