@@ -20,6 +20,8 @@ class Notifier(Handler, Protocol):
     read_chain: ReadChain
     write_chain: Optional[WriteChain]
     callbacks: Tuple[ConnectionCallbacks, ...]
+    splicer: Optional[Callable[[], bool]]
+    on_drained: Optional[Callable[[], None]]
     finalizers: Tuple[Callable[[Any], None], ...]
 
 
@@ -52,3 +54,4 @@ def finalize(conn: Notifier) -> None:
     conn.callbacks = ()
     conn.read_chain.clear()
     conn.write_chain = None
+    conn.splicer = conn.on_drained = None

@@ -42,26 +42,27 @@ def available() -> bool:
 
 
 class PipePool:
-    """Empty pipes, made when needed. At most `MOST_IDLE_PIPES` are kept."""
+    """Empty pipes of `PIPE_SIZE`, made when needed. At most `MOST_IDLE_PIPES` are kept."""
 
     def __init__(self) -> None:
-        self._idle: List[Tuple[int, int, int]] = []
+        self._idle: List[Tuple[int, int]] = []
 
-    def borrow(self) -> Optional[Tuple[int, int, int]]:
-        """(reading end, writing end, size) of an empty pipe; None when there is no descriptor left for one."""
+    def borrow(self) -> Optional[Tuple[int, int]]:
+        """(reading end, writing end) of an empty pipe; None when there is no descriptor or no pipe memory left for one."""
         if self._idle:
             return self._idle.pop()
         try:
-            reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
         try:
-            size = fcntl.fcntl(writer, _F_SETPIPE_SZ, PIPE_SIZE)
+            fcntl.fcntl(pipe[1], _F_SETPIPE_SZ, PIPE_SIZE)
         except OSError:  # above /proc/sys/fs/pipe-max-size, or the user's share of pipe memory is used up
-            size = 0
-        return reader, writer, size
+            self.give_back(pipe, empty=False)
+            return None
+        return pipe
 
-    def give_back(self, pipe: Tuple[int, int, int], empty: bool) -> None:
+    def give_back(self, pipe: Tuple[int, int], empty: bool) -> None:
         """The step is over. A pipe that may still hold bytes is closed."""
         if empty and len(self._idle) < MOST_IDLE_PIPES:
             self._idle.append(pipe)
@@ -91,36 +92,32 @@ class Splicer:
         if source.read_buffer.size or sink.write_buffer.size or sink.write_state is not OPEN or not sink.is_open:
             return False
         pipe = self._pool.borrow()
-        if pipe is None:
-            return False
-        size = min(pipe[2], source.settings.buffer_limit or PIPE_SIZE, sink.settings.buffer_limit or PIPE_SIZE)
-        if size < SMALLEST_STEP:
-            self._pool.give_back(pipe, empty=True)
+        if pipe is None:  # not asked for again: trying costs more than this connection would gain
             source.splicer = None
             return False
         empty = False
         try:
-            empty, taken = self._step(pipe, size)
+            empty, taken = self._step(pipe)
         finally:
             self._pool.give_back(pipe, empty)
         return taken
 
-    def _step(self, pipe: Tuple[int, int, int], size: int) -> Tuple[bool, bool]:
+    def _step(self, pipe: Tuple[int, int]) -> Tuple[bool, bool]:
         """(the pipe is empty again, the step was taken)."""
         source = self._source
         try:
-            moved = sockets.splice(source.fd, pipe[1], size)
+            moved = sockets.splice(source.fd, pipe[1], _step_size(source, self._sink))
         except sockets.NoSplice:
             source.splicer = None
             return True, False
         except sockets.ConnectionLost as lost:
             source.on_lost(lost)
             return True, True
-        if moved is None:
-            return True, True
         if not moved:
-            source.peer_ended()
-            return True, True
+            # Nothing there, or the end, or it stands before an urgent byte: splice says "would block" to that for ever, and
+            # "end" once the peer's FIN came too, whatever lies in between. Only reading tells them apart, and gets past.
+            source.read_size = READ_SIZE
+            return True, False
         source.bytes_read += moved
         source.counters.rx_total.value += moved
         source.last_read = source.reactor.now
@@ -143,11 +140,13 @@ class Splicer:
             self._source.splicer = None
         except sockets.ConnectionLost as error:
             lost = error
-        sink.bytes_queued += moved - left
-        sink.bytes_sent += moved - left
-        sink.counters.tx_total.value += moved - left
-        sink.last_write = sink.reactor.now
+        if left < moved:
+            sink.bytes_queued += moved - left
+            sink.bytes_sent += moved - left
+            sink.counters.tx_total.value += moved - left
+            sink.last_write = sink.reactor.now
         if lost is not None:
+            sink.bytes_queued += left  # as a flush that fails leaves it
             closing.take_last_bytes(sink)
             sink.on_lost(lost)
             return False
@@ -174,15 +173,22 @@ class Splicer:
 
 def join(one: Connection, other: Connection, pool: PipePool) -> None:
     """Let bulk between two open connections be spliced, in each direction in which no filter wants to see it."""
-    if not available():
+    if not available() or _step_size(one, other) < SMALLEST_STEP:
         return
     for source, sink in ((one, other), (other, one)):
         if _may_splice(source, sink):
             source.splicer = Splicer(source, sink, pool).move
 
 
+def _step_size(one: Connection, other: Connection) -> int:
+    """What the pipe and both connections may hold at a time."""
+    return min(PIPE_SIZE, one.settings.buffer_limit or PIPE_SIZE, other.settings.buffer_limit or PIPE_SIZE)
+
+
 def _may_splice(source: Connection, sink: Connection) -> bool:
     if source.transport is not RAW or sink.transport is not RAW:
+        return False
+    if sink.settings.high_watermark_timeout:  # counts from the crossing of a watermark that spliced bytes never reach
         return False
     passed: List[object] = [slot.filter for slot in source.read_chain.filters()[:-1]]
     if sink.write_chain is not None:

@@ -226,6 +226,7 @@ class Engine:
         self.reactor.turn(0)
         for peer in self.peers:
             peer.close()
+        self.context.pool.close()
         self.descriptors.close()
         self.reactor.close()
 

@@ -1,4 +1,5 @@
-"""What access logs and the admin say about a TLS session: the keys that the operators DOWNSTREAM_TLS_*, _PEER_* and _LOCAL_* read.
+"""What access logs and the admin say about a TLS session: the keys that the operators DOWNSTREAM_TLS_*, _PEER_* and
+_LOCAL_* read.
 
 Renderings as measured on Envoy 1.40. What the server's own certificate contributes is the same for all sessions and made once.
 """
