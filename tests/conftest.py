@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import os
 
-import pytest
 
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Service managers and terminals speak to programs through the environment; tests must not hear them."""
-    for name in (
-        "NOTIFY_SOCKET",
-        "WATCHDOG_USEC",
-        "LISTEN_FDS",
-        "LISTEN_PID",
-        "LISTEN_FDNAMES",
-        "FORCE_COLOR",
-    ):
-        monkeypatch.delenv(name, raising=False)
+# Service managers and terminals speak to programs through the environment; tests must not hear them.
+for _name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "FORCE_COLOR"):
+    os.environ.pop(_name, None)
 
 
 def pytest_report_header() -> str:
