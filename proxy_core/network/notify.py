@@ -43,8 +43,8 @@ def raise_event(conn: Notifier, event: ConnectionEvent) -> None:
 
 
 def finalize(conn: Notifier) -> None:
-    """Last log lines and counts; then break the reference cycles, so that all of this is freed now and not when the
-    garbage collector comes."""
+    """Last log lines and counts; then break the reference cycles between connection, filters and session, so that
+    nearly all of this is freed now and not when the garbage collector comes."""
     steps, conn.finalizers = conn.finalizers, ()
     for step in steps:
         try:

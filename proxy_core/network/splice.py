@@ -87,7 +87,7 @@ class Splicer:
         self._pool = pool
 
     def move(self) -> bool:
-        """One step. True if it was taken, or there is nothing to do in this turn; False: read the ordinary way."""
+        """One step. True if it was taken, or the source turned out to be gone; False: read the ordinary way."""
         source, sink = self._source, self._sink
         if source.read_buffer.size or sink.write_buffer.size or sink.write_state is not OPEN or not sink.is_open:
             return False
