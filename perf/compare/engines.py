@@ -129,7 +129,7 @@ def _address(port: int) -> Dict[str, Any]:
     return {"socket_address": {"address": load.HOST, "port_value": port}}
 
 
-def _policy_filters() -> List[Dict[str, Any]]:
+def envoy_filters() -> List[Dict[str, Any]]:
     """Four filters that look at each connection and let it pass."""
     everyone = {"policies": {"all": {"permissions": [{"any": True}], "principals": [{"any": True}]}}}
     bucket = {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"}
@@ -148,13 +148,28 @@ def _policy_filters() -> List[Dict[str, Any]]:
     ]
 
 
+def python_filters() -> List[Dict[str, Any]]:
+    """The same four for proxy_core, which has none of its own yet: see perf/peers/four_filters.py."""
+    bucket = {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval_s": 1}
+    configs: List[Tuple[str, Dict[str, Any]]] = [
+        ("Rbac", {"remote_ips": ["0.0.0.0/0"]}),
+        ("Rbac", {"remote_ips": [], "action": "DENY"}),
+        ("ConnectionLimit", {"max_connections": 100_000}),
+        ("LocalRateLimit", bucket),
+    ]
+    return [
+        {"name": name, "typed_config": {"@type": f"python:four_filters.{name}", **fields}}
+        for name, fields in configs
+    ]
+
+
 def _filter(short: str, kind: str, **fields: Any) -> Dict[str, Any]:
     return {"name": f"envoy.filters.network.{short}", "typed_config": {"@type": _TYPE + kind, **fields}}
 
 
-def bootstrap(route: Route) -> Dict[str, Any]:
-    """The route as an Envoy bootstrap, with limits that no workload here reaches."""
-    filters = _policy_filters() if route.filters else []
+def bootstrap(route: Route, policy: Callable[[], List[Dict[str, Any]]]) -> Dict[str, Any]:
+    """The route as an Envoy bootstrap, with limits that no workload here reaches. policy: makes the filters in front."""
+    filters = policy() if route.filters else []
     filters.append(_filter("tcp_proxy", "tcp_proxy.v3.TcpProxy", stat_prefix="main", cluster="backend"))
     thresholds = {"max_connections": 1_000_000, "max_pending_requests": 1_000_000}
     hosts = [{"lb_endpoints": [{"endpoint": {"address": _address(route.upstream_port)}}]}]
@@ -176,9 +191,9 @@ def bootstrap(route: Route) -> Dict[str, Any]:
     }
 
 
-def write_bootstrap(route: Route) -> str:
+def write_bootstrap(route: Route, policy: Callable[[], List[Dict[str, Any]]]) -> str:
     path = route.directory / f"bootstrap-{route.listen_port}.json"
-    path.write_text(json.dumps(bootstrap(route)))
+    path.write_text(json.dumps(bootstrap(route, policy)))
     return str(path)
 
 
@@ -189,7 +204,9 @@ def proxy_core(checkout: Optional[str] = None) -> Engine:
         raise Unavailable(f"there is no proxy_core package with a __main__ in {cwd}")
 
     def command(route: Route) -> List[str]:
-        return [sys.executable, "-m", "proxy_core", "-c", write_bootstrap(route), "-l", "error"]
+        config = write_bootstrap(route, python_filters)
+        options = ["--filter-path", str(ROOT / "perf" / "peers")] if route.filters else []
+        return [sys.executable, "-m", "proxy_core", "-c", config, "-l", "error", *options]
 
     return Engine(f"proxy_core@{checkout}" if checkout else "proxy_core", command, cwd, has_filters=True)
 
@@ -199,7 +216,7 @@ def envoy() -> Engine:
     options = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
 
     def command(route: Route) -> List[str]:
-        return [binary, "-c", write_bootstrap(route), *options]
+        return [binary, "-c", write_bootstrap(route, envoy_filters), *options]
 
     return Engine("envoy", command, has_filters=True)
 

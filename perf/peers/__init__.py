@@ -1,1 +1,1 @@
-"""Other proxies in Python, as good as their libraries allow, to compare the engine with."""
+"""Other proxies in Python, as good as their libraries allow, to compare the engine with; and filters for the engine."""

@@ -145,16 +145,18 @@ class _ReadSlot:
 class ReadChain:
     """The read filters of one connection, first added first run."""
 
-    __slots__ = ("host", "holds", "parked_since", "stalled", "lone", "_slots", "_greeted", "_last", "_parked")
+    __slots__ = ("host", "holds", "parked_since", "stalled", "lone", "_uninspected", "_slots", "_greeted", "_last", "_parked")
 
     def __init__(self, host: ChainHost) -> None:
         self.host = host
         self.holds: Tuple[_Hold, ...] = ()
         self.parked_since = 0.0
         self.stalled = False
-        # The only filter of a chain of one, once greeted: a connection that read bytes may hand them to it directly, since
-        # nothing can be parked behind it. Saves 0.4 us of a round trip's 16.
+        # The last filter, once nobody in front of it wants to see bytes: alone in the chain, or behind filters
+        # that let the first bytes through and have `inspects_data = False`. A connection that read bytes may hand them to it
+        # directly, since nothing can be parked before it. Saves 0.4 us of a round trip's 16.
         self.lone: Optional[ReadFilter] = None
+        self._uninspected = True
         self._slots: List[_ReadSlot] = []
         self._greeted = 0
         self._last = -1  # index of the last filter, which consumes and so never parks
@@ -169,6 +171,7 @@ class ReadChain:
         self._slots.append(slot)
         self._last += 1
         self.lone = None
+        self._uninspected = not any(getattr(one.filter, "inspects_data", True) for one in self._slots[:-1])
         read_filter.initialize_read_filter_callbacks(slot)
 
     def filters(self) -> List[_ReadSlot]:
@@ -183,7 +186,7 @@ class ReadChain:
     def initialize(self) -> None:
         """Greet the filters in order until one stops. Called once, when the connection is set up."""
         for index in range(self._greeted, len(self._slots)):
-            self._greet(index)
+            self._greeted = index + 1
             if self._slots[index].filter.on_new_connection() is STOP_ITERATION or not self.host.is_open:
                 self._stopped(index)
                 return
@@ -215,7 +218,7 @@ class ReadChain:
         index = start
         for slot in self._slots[start:] if start else self._slots:
             if index >= self._greeted:
-                self._greet(index)
+                self._greeted = index + 1
                 if slot.filter.on_new_connection() is STOP_ITERATION or not host.is_open:
                     self._stopped(index)
                     return
@@ -223,6 +226,8 @@ class ReadChain:
                 return
             if end_stream:
                 slot.told_end = True
+            elif index == self._last and self._uninspected and data.size:
+                self.lone = slot.filter
             if data.size or end_stream:
                 if slot.filter.on_data(data, end_stream) is STOP_ITERATION or not host.is_open:
                     if index < self._last or self._parked >= 0:
@@ -230,11 +235,6 @@ class ReadChain:
                     return
             index += 1
         self._parked = -1
-
-    def _greet(self, index: int) -> None:
-        self._greeted = index + 1
-        if self._last == 0:
-            self.lone = self._slots[0].filter
 
     def _stopped(self, index: int) -> None:
         """A pass ended at `index`."""
