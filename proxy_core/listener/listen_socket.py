@@ -95,7 +95,7 @@ class ListenSocket:
                 sock.close()  # reset before it was looked at
                 return
         try:
-            self._acceptor.on_accepted(sock, Address.from_sockaddr(local.family, peer), local)
+            self._acceptor.on_accepted(sock, Address.from_sockaddr(self.address.family, peer), local)
         except Exception:
             sock.close()
             raise

@@ -21,6 +21,7 @@ from ..network.connection import Connection
 from ..network.facts import refresh_stream_info
 from ..network.handshake import establish
 from ..network.settings import ByteCounters, ConnectionSettings
+from ..observe.log import component_logger
 from ..observe.stat_names import ListenerStats
 from ..observe.stats import Counter
 from ..observe.stream_info import StreamInfo
@@ -30,6 +31,9 @@ from .drain import DrainManager
 from .listen_socket import MOST_ACCEPTS_PER_TURN, ListenSocket
 
 NO_LOG_TYPE = "NotSet"
+TELL_AGAIN_AFTER = 60.0  # seconds between two lines about one listener's refusals
+
+_log = component_logger("conn_handler")
 
 
 class BindError(Exception):
@@ -65,6 +69,7 @@ class Listener:
         self._access_logs = access_logs
         self._exempt = exempt or config.ignore_global_conn_limit
         self._is_admin = exempt
+        self._tell_again_at = 0.0
         self._finalizers = (self._finished,)  # one tuple for all connections
         self._limit_key = f"envoy.resource_limits.listener.{name}.connection_limit"
         # Bytes of connections that no filter claims. Not listed: Envoy has no such stat.
@@ -128,13 +133,22 @@ class Listener:
         if not self._exempt and self._context.process_limit.reached:
             self.stats.downstream_global_cx_overflow.inc()
             sock.close()
+            limits = self._context.process_limit
+            self._tell_refusal(f"the process has {limits.limit} connections ({limits.source})")
             return
         limit = self._context.runtime.integer(self._limit_key)
         if limit is not None and self.active >= limit:
             self.stats.downstream_cx_overflow.inc()
             sock.close()
+            self._tell_refusal(f"it has {limit} connections (runtime key {self._limit_key})")
             return
         self._new_connection(sock, peer, local)
+
+    def _tell_refusal(self, why: str) -> None:
+        """A limit that bites must not be found by reading counters; once a minute is enough to say it."""
+        if self._context.reactor.now >= self._tell_again_at:
+            self._tell_again_at = self._context.reactor.now + TELL_AGAIN_AFTER
+            _log.warning("listener '%s' refuses connections: %s", self.name, why)
 
     def _new_connection(self, sock: socket.socket, peer: Address, local: Address) -> None:
         context = self._context
@@ -153,6 +167,7 @@ class Listener:
         )
         connection.remote_address = peer
         connection.local_address = local
+        _log.debug("[C%d] new connection from %s to %s, listener '%s'", connection.id, peer, local, self.name)
         self._count_in(connection)
         try:
             chain.add_filters(connection)
@@ -170,6 +185,7 @@ class Listener:
         info.add_flag("NR")
         info.response_code_details = "filter_chain_not_found"
         sock.close()
+        _log.debug("closing connection from %s: no matching filter chain found", info.downstream_remote_address)
         info.end_mono = self._context.reactor.now
         self._write_log(info)
 
@@ -200,6 +216,10 @@ class Listener:
         stats.downstream_cx_length_ms.record(int((self._context.reactor.now - connection.opened_at) * 1000))
         self._context.table.discard(connection)
         self._context.descriptors.released()
+        _log.debug(
+            "[C%d] closed: %s; %d bytes in, %d out", connection.id, connection.close_reason, connection.bytes_read,
+            connection.bytes_sent,
+        )
         if self._access_logs:
             refresh_stream_info(connection)
             self._write_log(connection.info)
