@@ -60,7 +60,7 @@ def _place(connection: Connection, side: str) -> Dict[str, Any]:
     upstream = info.upstream
     return {
         "cluster": upstream.cluster_raw or upstream.cluster if upstream is not None else "",
-        "host": upstream.host if upstream is not None else "",
+        "host": upstream.connecting_to if upstream is not None else "",
     }
 
 

@@ -59,7 +59,8 @@ def _pair(item: str) -> Tuple[str, int]:
     component, _, level = item.partition(":")
     if not component or not level:
         raise ValueError("empty logger name or empty logger level")
-    return _component(component), _level(level)
+    number = _level(level)  # Envoy looks at the levels first
+    return _component(component), number
 
 
 def _component(name: str) -> str:

@@ -122,8 +122,13 @@ def _ip_problems(address: object, path: str, advice: str = "") -> Iterator[Probl
     """An address that must be numeric. `address`: an Address, a SocketAddress or None."""
     if isinstance(address, Address):
         path, address = f"{path}.socket_address", address.socket_address
-    if isinstance(address, SocketAddress) and address.address and parse_ip(address.address) is None:
+    if not isinstance(address, SocketAddress) or not address.address:
+        return
+    parsed = parse_ip(address.address)
+    if parsed is None:
         yield Problem(f"{path}.address", f"malformed IP address: {address.address}{advice}")
+    elif address.ipv4_compat and parsed.version == 4:
+        yield Problem(f"{path}.ipv4_compat", "ipv4_compat is for IPv6 addresses, this one is IPv4")
 
 
 def _unknown_clusters(bootstrap: Bootstrap, clusters: List[Cluster]) -> Iterator[Problem]:

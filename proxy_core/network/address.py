@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Any, Optional, Protocol, Tuple, Union
+from typing import Any, Final, Optional, Protocol, Tuple, Union
+
+V4_MAPPED: Final = "::ffff:"
 
 SockAddr = Union[str, bytes, Tuple[Any, ...]]
 
@@ -18,6 +20,7 @@ class ConfiguredSocket(Protocol):
 
     address: str
     port_value: Optional[int]
+    ipv4_compat: bool
 
 
 class ConfiguredPipe(Protocol):
@@ -42,7 +45,7 @@ class Configured(Protocol):
 class Address:
     """One socket address. `ip` is "" and `port` 0 for a Unix socket, `path` is "" for an IP one."""
 
-    __slots__ = ("family", "sockaddr", "text", "ip", "port", "path", "mode")
+    __slots__ = ("family", "sockaddr", "text", "ip", "port", "path", "mode", "ipv4_compat")
 
     def __init__(self, family: int, sockaddr: SockAddr, text: str, ip: str, port: int, path: str, mode: int) -> None:
         self.family = family
@@ -52,6 +55,7 @@ class Address:
         self.port = port
         self.path = path
         self.mode = mode  # permission bits to give the socket file; 0 = leave as created
+        self.ipv4_compat = False  # an IPv6 listener that takes IPv4 as well
 
     @classmethod
     def from_ip(cls, ip: str, port: int) -> Address:
@@ -77,6 +81,8 @@ class Address:
             return cls(family, sockaddr, f"{ip}:{port}", ip, port, "", 0)
         if family == socket.AF_INET6:
             ip, port = sockaddr[0], sockaddr[1]
+            if ip.startswith(V4_MAPPED) and "." in ip:  # an IPv4 client of a listener with ipv4_compat
+                return cls.from_sockaddr(socket.AF_INET, (ip[len(V4_MAPPED):], port))
             return cls(family, sockaddr, f"[{ip}]:{port}", ip, port, "", 0)
         path = sockaddr.decode("utf-8", "replace") if isinstance(sockaddr, bytes) else (sockaddr or "")
         if path.startswith("\0"):
@@ -107,4 +113,6 @@ def address_of(config: Configured) -> Address:
         return Address.from_path(config.pipe.path, config.pipe.mode)
     if config.socket_address is None:
         raise ValueError("neither a socket address nor a pipe")
-    return Address.from_ip(config.socket_address.address, config.socket_address.port_value or 0)
+    address = Address.from_ip(config.socket_address.address, config.socket_address.port_value or 0)
+    address.ipv4_compat = config.socket_address.ipv4_compat
+    return address

@@ -78,8 +78,13 @@ def expose_buffered(store: StatsStore, table: ConnectionTable) -> None:
         counter = store.counters.get(f"{prefix}.{stem}_rx_bytes_total")
         if counter is not None:
             scope = store.scope(prefix)
-            scope.computed(stem + RX_BUFFERED, functools.partial(_buffered, table, counter, 0))
-            scope.computed(stem + TX_BUFFERED, functools.partial(_buffered, table, counter, 1))
+            sent = store.counters[f"{prefix}.{stem}_tx_bytes_total"]
+            for which, (stat, total) in enumerate(((RX_BUFFERED, counter), (TX_BUFFERED, sent))):
+                scope.computed(stem + stat, functools.partial(_buffered, table, counter, which), functools.partial(_used, total))
+
+
+def _used(counter: Counter) -> bool:
+    return counter.used
 
 
 def _buffered(table: ConnectionTable, counter: Counter, which: int) -> int:

@@ -109,6 +109,15 @@ class Reader:
         return size, at + 1 + count
 
 
+def encode(tag: int, content: bytes) -> bytes:
+    """An element with its length in the shortest form."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
 def integer(content: bytes) -> int:
     """The value of an INTEGER (X.690 section 8.3)."""
     if not content:

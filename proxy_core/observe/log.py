@@ -64,7 +64,7 @@ class ProcessLog:
             component_logger(name).setLevel(number)
 
     def levels(self) -> Dict[str, str]:
-        """Component -> level name, sorted by component."""
+        """Component -> level name, in the order that Envoy lists them."""
         return {name: level_name(component_logger(name).level) for name in COMPONENTS}
 
     def reopen(self) -> None:

@@ -8,6 +8,7 @@ from typing import Iterable, List, Mapping, Optional, Pattern, Protocol, TypeVar
 FORMATS = ("json", "prometheus", "text")
 TYPES = ("All", "Counters", "Gauges", "Histograms", "TextReadouts")
 HISTOGRAM_BUCKETS = ("cumulative", "disjoint", "detailed", "summary")
+HIDDEN = ("include", "only", "exclude")  # no stat is hidden here, so the first and the last show the same
 
 # What RE2 says where `re` says something else about the same mistake.
 _RE2_WORDS = (
@@ -38,11 +39,11 @@ class StatsQuery:
     "" for what the format shows by itself (a summary; cumulative buckets for Prometheus).
     """
 
-    __slots__ = ("format", "kind", "buckets", "used_only", "help", "_filter", "_invert")
+    __slots__ = ("format", "kind", "buckets", "used_only", "help", "_filter", "_invert", "_hidden_only")
 
     def __init__(
         self, format: str = "text", kind: str = "All", buckets: str = "", used_only: bool = False,
-        filter: Optional[Pattern[str]] = None, invert: bool = False, help: bool = False,
+        filter: Optional[Pattern[str]] = None, invert: bool = False, help: bool = False, hidden_only: bool = False,
     ) -> None:
         self.format = format
         self.kind = kind
@@ -51,6 +52,7 @@ class StatsQuery:
         self.help = help
         self._filter = filter
         self._invert = invert
+        self._hidden_only = hidden_only
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> StatsQuery:
@@ -64,13 +66,18 @@ class StatsQuery:
         kind = params.get("type") or "All"
         if kind not in TYPES:
             raise ValueError("invalid &type= param")
+        hidden = params.get("hidden")
+        if hidden and hidden not in HIDDEN:
+            raise ValueError(f"usage: /stats?hidden=({'|'.join(HIDDEN)})\n\n")
         buckets = params.get("histogram_buckets", "")
+        if buckets == "none":  # that is, quantiles only
+            buckets = "summary"
         if buckets and buckets not in HISTOGRAM_BUCKETS:
             raise ValueError(f"usage: /stats?histogram_buckets=({'|'.join(HISTOGRAM_BUCKETS)})\n")
         pattern = params.get("filter")
         return cls(
             shape, kind, buckets, "usedonly" in params, compile_filter(pattern) if pattern else None,
-            "invert_filter" in params, params.get("help") == "1",
+            "invert_filter" in params, params.get("help") == "1", hidden == "only",
         )
 
     def wants(self, kind: str) -> bool:
@@ -79,6 +86,8 @@ class StatsQuery:
 
     def select(self, stats: Iterable[_N]) -> List[_N]:
         """The stats that pass `filter` and `usedonly`, sorted by name."""
+        if self._hidden_only:
+            return []
         chosen = [stat for stat in stats if self._matches(stat.name) and (stat.used or not self.used_only)]
         return sorted(chosen, key=lambda stat: stat.name)
 

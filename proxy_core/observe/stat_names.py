@@ -8,6 +8,8 @@ because dashboards and alerts expect them from config load on.
 
 from __future__ import annotations
 
+from typing import Iterable
+
 from . import stat_tables as tables
 from .stats import Scope
 
@@ -63,6 +65,7 @@ class ListenerManagerStats:
         self.listener_in_place_updated = scope.counter("listener_in_place_updated")
         self.total_listeners_active = scope.gauge("total_listeners_active")
         self.total_listeners_warming = scope.gauge("total_listeners_warming")
+        self.total_listeners_warming.set(0)  # written by Envoy at load, so `usedonly` shows it
         self.total_listeners_draining = scope.gauge("total_listeners_draining")
         self.total_filter_chains_draining = scope.gauge("total_filter_chains_draining")
         self.workers_started = scope.gauge("workers_started")
@@ -99,18 +102,22 @@ class TcpProxyStats:
 
 
 class ClusterManagerStats:
-    """`cluster_manager.`"""
+    """`cluster_manager.`, and `thread_local_cluster_manager.`: the clusters that each thread knows.
+
+    threads: the scopes of the threads. There is one thread; Envoy's main thread and workers show the same number.
+    """
 
     __slots__ = ("cluster_added", "cluster_modified", "cluster_removed", "cluster_updated", "active_clusters",
-                 "warming_clusters")
+                 "warming_clusters", "inflated")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, threads: Iterable[Scope] = ()) -> None:
         self.cluster_added = scope.counter("cluster_added")
         self.cluster_modified = scope.counter("cluster_modified")
         self.cluster_removed = scope.counter("cluster_removed")
         self.cluster_updated = scope.counter("cluster_updated")
         self.active_clusters = scope.gauge("active_clusters")
         self.warming_clusters = scope.gauge("warming_clusters")
+        self.inflated = [thread.gauge("clusters_inflated") for thread in threads]
         scope.zeros(
             counters=("cluster_updated_via_merge", "update_merge_cancelled", "update_out_of_merge_window")
         )
@@ -217,11 +224,29 @@ class ClusterStats:
 class BreakerStats:
     """`cluster.<name>.circuit_breakers.<default|high>.`: 1 while a limit is reached, else 0."""
 
-    __slots__ = tables.CIRCUIT_BREAKER_GAUGES
+    __slots__ = tables.CIRCUIT_BREAKER_GAUGES + ("_scope",)
 
     def __init__(self, scope: Scope) -> None:
+        self._scope = scope
         self.cx_open = scope.gauge("cx_open")
         self.cx_pool_open = scope.gauge("cx_pool_open")
         self.rq_open = scope.gauge("rq_open")
         self.rq_pending_open = scope.gauge("rq_pending_open")
         self.rq_retry_open = scope.gauge("rq_retry_open")
+
+    def track_remaining(self) -> RemainingStats:
+        """Make the gauges of what is left: only a cluster with `track_remaining` has them."""
+        return RemainingStats(self._scope)
+
+
+class RemainingStats:
+    """`cluster.<name>.circuit_breakers.<default|high>.remaining_*`: how many more may be made."""
+
+    __slots__ = ("cx", "cx_pools", "pending", "retries", "rq")
+
+    def __init__(self, scope: Scope) -> None:
+        self.cx = scope.gauge("remaining_cx")
+        self.cx_pools = scope.gauge("remaining_cx_pools")
+        self.pending = scope.gauge("remaining_pending")
+        self.retries = scope.gauge("remaining_retries")
+        self.rq = scope.gauge("remaining_rq")

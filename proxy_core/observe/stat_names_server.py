@@ -40,6 +40,9 @@ class ServerStats:
         self.hot_restart_generation.set(1)
         self.dynamic_unknown_fields = scope.counter("dynamic_unknown_fields")
         self.static_unknown_fields = scope.counter("static_unknown_fields")
+        self.state.set(0)
+        for name in ("compilation_settings.fips_mode", "hot_restart_epoch", "parent_connections"):
+            scope.gauge(name).set(0)  # written once by Envoy, so `usedonly` shows them
         self.initialization_time_ms = scope.histogram("initialization_time_ms", "ms")
         scope.computed("uptime", uptime)
         scope.computed("total_connections", total_connections)
@@ -53,11 +56,24 @@ class ServerStats:
             scope.scope(thread).zeros(counters=tables.WATCHDOG_COUNTERS)
 
 
+class RuntimeStats:
+    """`runtime.`"""
+
+    __slots__ = ("load_success", "override_dir_not_exists", "admin_overrides_active", "num_keys", "num_layers")
+
+    def __init__(self, scope: Scope) -> None:
+        scope.zeros(counters=tables.RUNTIME_COUNTERS, gauges=tables.RUNTIME_GAUGES)
+        self.load_success = scope.counter("load_success")
+        self.override_dir_not_exists = scope.counter("override_dir_not_exists")
+        self.admin_overrides_active = scope.gauge("admin_overrides_active")
+        self.num_keys = scope.gauge("num_keys")
+        self.num_layers = scope.gauge("num_layers")
+
+
 def declare_process_stats(store: StatsStore, workers: int = 1) -> None:
-    """Create the process-wide families of Envoy that nothing here writes: watchdogs, runtime, overload."""
+    """Create the process-wide families of Envoy that nothing here writes: watchdogs, overload, the codec."""
     for name in ("main_thread", "workers"):
         store.scope(name).zeros(counters=tables.WATCHDOG_COUNTERS)
-    store.scope("runtime").zeros(counters=tables.RUNTIME_COUNTERS, gauges=tables.RUNTIME_GAUGES)
     store.scope("http1").zeros(counters=tables.HTTP1_CODEC_COUNTERS)
     store.scope("http.async-client").zeros(counters=tables.ROUTER_COUNTERS)
     store.scope("overload").zeros(histograms=("refresh_interval_delay",))

@@ -113,13 +113,16 @@ class Gauge:
 class ComputedGauge:
     """A gauge that is worked out when somebody looks: uptime, memory, what another object counts anyway."""
 
-    __slots__ = ("name", "family", "tags", "_compute")
+    __slots__ = ("name", "family", "tags", "_compute", "_is_used")
 
-    def __init__(self, name: str, family: str, tags: Tags, compute: Callable[[], int]) -> None:
+    def __init__(
+        self, name: str, family: str, tags: Tags, compute: Callable[[], int], is_used: Callable[[], bool]
+    ) -> None:
         self.name = name
         self.family = family
         self.tags = tags
         self._compute = compute
+        self._is_used = is_used
 
     @property
     def value(self) -> int:
@@ -127,7 +130,8 @@ class ComputedGauge:
 
     @property
     def used(self) -> bool:
-        return True
+        """Whether there was ever something to work out."""
+        return self._is_used()
 
 
 class TextReadout:
@@ -206,10 +210,12 @@ class Scope:
 
         return _get_or_create(self._store.histograms, make, self._full(name))
 
-    def computed(self, name: str, compute: Callable[[], int]) -> ComputedGauge:
+    def computed(
+        self, name: str, compute: Callable[[], int], is_used: Callable[[], bool] = lambda: True
+    ) -> ComputedGauge:
         """A gauge read through `compute` each time it is rendered. A later call replaces an earlier one."""
         full, family, tags = self._full(name)
-        gauge = ComputedGauge(full, family, tags, compute)
+        gauge = ComputedGauge(full, family, tags, compute, is_used)
         self._store.gauges[full] = gauge
         return gauge
 

@@ -28,13 +28,14 @@ class UpstreamInfo:
         "cluster", "cluster_raw", "host", "host_name", "remote_address", "local_address", "connection_id",
         "hosts_attempted", "connection_ids_attempted", "attempt_count", "transport_failure_reason",
         "local_close_reason", "detected_close_type", "connected_at", "closed_at", "pool_ready_ms",
-        "wire_bytes_sent", "wire_bytes_received", "tls", "connect_started_at",
+        "wire_bytes_sent", "wire_bytes_received", "tls", "connect_started_at", "connecting_to",
     )
 
     def __init__(self) -> None:
         self.cluster: str = ""  # observability name (alt_stat_name if set)
         self.cluster_raw: str = ""  # configured name
-        self.host: str = ""  # "ip:port" chosen, set even when connecting failed
+        self.connecting_to: str = ""  # "ip:port" chosen for the attempt under way or the last one
+        self.host: str = ""  # the same once the attempt is over, also when it failed: what logs print
         self.host_name: str = ""
         self.remote_address: str = ""  # set only once connected
         self.local_address: str = ""
@@ -45,10 +46,10 @@ class UpstreamInfo:
         self.transport_failure_reason: str = ""
         self.local_close_reason: str = ""
         self.detected_close_type: str = NORMAL
-        self.connect_started_at: Optional[float] = None  # monotonic seconds, of the last attempt
+        self.connect_started_at: Optional[float] = None  # monotonic seconds, of the attempt that came up
         self.connected_at: Optional[float] = None
         self.closed_at: Optional[float] = None
-        self.pool_ready_ms: Optional[int] = None
+        self.pool_ready_ms: Optional[int] = None  # from the first attempt to the last answer, good or bad
         self.wire_bytes_sent: int = 0
         self.wire_bytes_received: int = 0
         self.tls: Optional[Dict[str, Any]] = None
@@ -90,7 +91,7 @@ class StreamInfo:
         self.downstream_transport_failure_reason = ""
         self.requested_server_name = ""
         self.alpn = ""
-        self.stream_id = ""  # uuid4 text, "" until a session needs one
+        self.stream_id = ""  # uuid4 text, "" until somebody asks for it
         self.dynamic_metadata: Mapping[str, Mapping[str, Any]] = NOTHING
         self.filter_state: Mapping[str, Any] = NOTHING
         # filter_metadata of the configuration by owner: "LISTENER", "LISTENER_FILTER_CHAIN", "CLUSTER", "UPSTREAM_HOST"

@@ -144,9 +144,7 @@ def _attribute_text(attribute: Attribute) -> str:
             return f"{short}={_escaped(der.text(tag, content))}"
         except ValueError:
             pass  # not a string: shown as bytes, as RFC 2253 section 2.4 says
-    size = len(content)
-    length = bytes([size]) if size < 0x80 else bytes([0x82]) + size.to_bytes(2, "big") if size > 0xFF else bytes([0x81, size])
-    return f"{short or oid}=#{(bytes([tag]) + length + content).hex().upper()}"
+    return f"{short or oid}=#{der.encode(tag, content).hex().upper()}"
 
 
 def _escaped(text: str) -> str:

@@ -11,7 +11,7 @@ from ..config.model.access_log import AccessLog as AccessLogConfig
 from ..errors import ConfigError, Problem
 from ..event.reactor import Reactor
 from ..extensions.access_log.registry import AccessLogExtension
-from ..observe.access_log.filters import compile_filter
+from ..observe.access_log.filters import Sources, compile_filter
 from ..observe.access_log.format import FormatCompiler
 from ..observe.access_log.logger import AccessLog
 from ..observe.access_log.sink import BufferedSink, SinkCache
@@ -44,13 +44,13 @@ class AccessLogs:
 
     def __init__(
         self, extensions: Mapping[str, AccessLogExtension], sinks: SinkCache, reactor: Reactor,
-        wall_clock: Callable[[], float], rng: random.Random,
+        wall_clock: Callable[[], float], rng: random.Random, runtime: Callable[[str], Any] = lambda key: None,
     ) -> None:
         self.sinks = sinks
         self._extensions = extensions
         self._reactor = reactor
         self._wall_clock = wall_clock
-        self._random = rng
+        self._sources = Sources(rng.random, runtime)
         self._compiler = FormatCompiler()
 
     def build(
@@ -82,5 +82,5 @@ class AccessLogs:
         except OSError as error:
             text = f"unable to open file '{getattr(message, 'path', '')}': {error.strerror}"
             raise ConfigError([Problem(f"{path}.typed_config.path", text)]) from error
-        passes = compile_filter(config.filter, self._random.random) if config.filter is not None else None
+        passes = compile_filter(config.filter, self._sources) if config.filter is not None else None
         return AccessLog(formatter, sink, self._wall_clock, lambda: self._reactor.now, passes)

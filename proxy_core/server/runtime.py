@@ -19,14 +19,16 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ..config.model.bootstrap import LayeredRuntime
 from ..network.settings import ConnectionSettings
+from ..observe.stat_names_server import RuntimeStats
 
 OURS = ("half_closed_timeout", "flush_timeout", "paused_timeout", "linger_timeout")
 
 
 class Runtime:
-    """The layers and their merged view."""
+    """The layers and their merged view. stats: where to say so; Envoy loads its runtime twice before it serves."""
 
-    def __init__(self, config: Optional[LayeredRuntime]) -> None:
+    def __init__(self, config: Optional[LayeredRuntime], stats: Optional[RuntimeStats] = None) -> None:
+        self._stats = stats
         self.layers: List[Tuple[str, Dict[str, Any]]] = []
         self._admin: Optional[Dict[str, Any]] = None
         for layer in config.layers if config is not None else []:
@@ -35,12 +37,18 @@ class Runtime:
                 self._admin = values
             self.layers.append((layer.name, values))
         self._merged: Dict[str, Any] = {}
-        self._merge()
+        self._merge(loads=2)
 
-    def _merge(self) -> None:
+    def _merge(self, loads: int = 1) -> None:
         self._merged = {}
         for _, values in self.layers:
             self._merged.update(values)
+        if self._stats is not None:
+            self._stats.load_success.inc(loads)
+            self._stats.override_dir_not_exists.inc(loads)  # there are no directories of overrides here
+            self._stats.admin_overrides_active.set(1 if self._admin else 0)
+            self._stats.num_keys.set(len(self._merged))
+            self._stats.num_layers.set(len(self.layers))
 
     def get(self, key: str) -> Any:
         """The value of `key`, None when no layer has it."""

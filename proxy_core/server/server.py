@@ -26,7 +26,7 @@ from ..network.table import ConnectionTable, expose_buffered
 from ..observe.access_log.sink import SinkCache
 from ..observe.log import component_logger, conn_tag
 from ..observe.stat_names import FilesystemStats
-from ..observe.stat_names_server import NO_CERTIFICATE_DAYS, ServerStats, declare_process_stats
+from ..observe.stat_names_server import NO_CERTIFICATE_DAYS, RuntimeStats, ServerStats, declare_process_stats
 from ..observe.stats import StatsStore
 from ..upstream import cluster as cluster_module
 from ..upstream.manager import ClusterManager
@@ -69,8 +69,8 @@ class Server:
         self.running = False
         self.random = rng if rng is not None else random.Random()
         bootstrap = loaded.bootstrap
-        self.runtime = Runtime(bootstrap.layered_runtime)
         self.stats = StatsStore(lambda: self.reactor.now, bootstrap.stats_flush_interval or 5.0)
+        self.runtime = Runtime(bootstrap.layered_runtime, RuntimeStats(self.stats.scope("runtime")))
         self.table = ConnectionTable()
         self._own = self.stats.scope("proxy_core")
         self._handler_exceptions = self._own.counter("handler_exceptions")
@@ -82,7 +82,7 @@ class Server:
         self.access_logs = self._access_logs(extensions)
         settings = connection_settings(self.runtime)
         settings.on_stall = self._on_stall
-        self.clusters = ClusterManager(self.stats, settings)
+        self.clusters = ClusterManager(self.stats, settings, self.random)
         self.process_limit = process_limit(bootstrap, self.runtime)
         self.descriptors = DescriptorGuard(
             self.reactor, component_logger("conn_handler"), self._own.counter("descriptors_exhausted")
@@ -107,7 +107,7 @@ class Server:
             self.reactor.after, FilesystemStats(self.stats.scope("filesystem")),
             self.options.file_flush_interval_msec / 1000, self.options.file_flush_min_size_kb * 1024,
         )
-        return AccessLogs(extensions.access_logs, sinks, self.reactor, self.wall_clock, self.random)
+        return AccessLogs(extensions.access_logs, sinks, self.reactor, self.wall_clock, self.random, self.runtime.get)
 
     def _build(self, bootstrap: Bootstrap) -> None:
         problems: List[Problem] = []

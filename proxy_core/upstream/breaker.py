@@ -8,23 +8,32 @@ from __future__ import annotations
 
 from typing import Final, Optional
 
+from ..config.model.cluster import Thresholds
 from ..observe.stat_names import BreakerStats
 from ..observe.stats import Gauge
 
 DEFAULT_LIMITS: Final = {"connections": 1024, "pending_requests": 1024, "requests": 1024, "retries": 3}
+NO_LIMIT: Final = 2**64 - 1  # how Envoy shows that nothing bounds the number of pools
 
 
 class Resource:
-    """One counted thing with a limit. `gauge` is Envoy's `*_open`: 1 while the limit is reached."""
+    """One counted thing with a limit.
 
-    __slots__ = ("limit", "is_default", "used", "_gauge")
+    gauge: Envoy's `*_open`, 1 while the limit is reached; as in Envoy it is written from the first use on, so a limit of
+    0 reads 0 until then. remaining: Envoy's `remaining_*`, where `track_remaining` asks for it.
+    """
 
-    def __init__(self, limit: int, is_default: bool, gauge: Gauge) -> None:
+    __slots__ = ("limit", "is_default", "used", "_gauge", "_shown", "_remaining")
+
+    def __init__(self, limit: int, is_default: bool, gauge: Gauge, remaining: Optional[Gauge] = None) -> None:
         self.limit = limit
         self.is_default = is_default
         self.used = 0
         self._gauge = gauge
-        self._show()
+        self._shown: Optional[int] = None
+        self._remaining = remaining
+        if remaining is not None:
+            remaining.set(limit)
 
     @property
     def can_create(self) -> bool:
@@ -44,29 +53,39 @@ class Resource:
 
     def _show(self) -> None:
         open_now = 0 if self.used < self.limit else 1
-        if self._gauge.value != open_now:
+        if self._shown != open_now:
+            self._shown = open_now
             self._gauge.set(open_now)
+        if self._remaining is not None:
+            self._remaining.set(max(0, self.limit - self.used))
 
 
 class CircuitBreakers:
-    """The resources of one priority. Arguments are the configured limits, None for Envoy's default."""
+    """The resources of one priority. limits: as configured, None for Envoy's defaults."""
 
     __slots__ = ("connections", "pending_requests", "requests", "retries")
 
-    def __init__(
-        self,
-        gauges: BreakerStats,
-        connections: Optional[int] = None,
-        pending_requests: Optional[int] = None,
-        requests: Optional[int] = None,
-        retries: Optional[int] = None,
-    ) -> None:
-        self.connections = _resource("connections", connections, gauges.cx_open)
-        self.pending_requests = _resource("pending_requests", pending_requests, gauges.rq_pending_open)
-        self.requests = _resource("requests", requests, gauges.rq_open)
-        self.retries = _resource("retries", retries, gauges.rq_retry_open)
+    def __init__(self, gauges: BreakerStats, limits: Optional[Thresholds] = None) -> None:
+        configured = limits if limits is not None else Thresholds()
+        left = gauges.track_remaining() if configured.track_remaining else None
+        self.connections = _resource(
+            "connections", configured.max_connections, gauges.cx_open, left.cx if left is not None else None
+        )
+        self.pending_requests = _resource(
+            "pending_requests", configured.max_pending_requests, gauges.rq_pending_open,
+            left.pending if left is not None else None,
+        )
+        self.requests = _resource(
+            "requests", configured.max_requests, gauges.rq_open, left.rq if left is not None else None
+        )
+        self.retries = _resource(
+            "retries", configured.max_retries, gauges.rq_retry_open, left.retries if left is not None else None
+        )
+        if left is not None:
+            pools = configured.max_connection_pools
+            left.cx_pools.set(NO_LIMIT if pools is None else pools)
 
 
-def _resource(name: str, configured: Optional[int], gauge: Gauge) -> Resource:
+def _resource(name: str, configured: Optional[int], gauge: Gauge, remaining: Optional[Gauge]) -> Resource:
     limit = DEFAULT_LIMITS[name] if configured is None else configured
-    return Resource(limit, configured is None, gauge)
+    return Resource(limit, configured is None, gauge, remaining)

@@ -5,6 +5,7 @@ Here a cluster is STATIC and balances ROUND_ROBIN; `problems` refuses what is no
 
 from __future__ import annotations
 
+import random
 from typing import List, Optional, Sequence
 
 from ..config.model.cluster import Cluster as ClusterConfig
@@ -14,6 +15,7 @@ from ..network.settings import DEFAULT_BUFFER_LIMIT, ByteCounters, ConnectionSet
 from ..observe.stat_names import ClusterStats
 from ..observe.stats import Scope
 from .balancer import Balancer
+from .balancer.by_health import DEFAULT_OVERPROVISIONING, ByHealth
 from .balancer.round_robin import RoundRobin
 from .breaker import CircuitBreakers
 from .host import Host
@@ -24,7 +26,9 @@ DEFAULT_CONNECT_TIMEOUT = 5.0
 class Cluster:
     """One running cluster. `name` is the configured name, `observability_name` what stats and logs call it."""
 
-    def __init__(self, config: ClusterConfig, scope: Scope, settings: ConnectionSettings) -> None:
+    def __init__(
+        self, config: ClusterConfig, scope: Scope, settings: ConnectionSettings, rng: random.Random
+    ) -> None:
         self.config = config
         self.name = config.name
         self.observability_name = config.alt_stat_name or config.name
@@ -35,22 +39,24 @@ class Cluster:
         self.breakers = self._breakers("DEFAULT")
         self.high_breakers = self._breakers("HIGH")
         self.hosts: List[Host] = []
-        self._balancer: Balancer = RoundRobin()
+        self._balancer: Balancer = ByHealth(RoundRobin, self.stats.lb_healthy_panic, rng, _overprovisioning(config))
+        self.stats.warming_state.set(0)
         self.update_hosts(static_hosts(config))
 
     def update_hosts(self, hosts: Sequence[Host]) -> None:
         """Replace the members."""
         self.hosts = list(hosts)
-        healthy = [host for host in hosts if host.is_healthy]
-        self._balancer.update(healthy)
-        self.stats.membership_change.inc()
+        self._balancer.update(self.hosts)
+        if self.hosts:  # a first update that brings nobody is none for Envoy
+            self.stats.membership_change.inc()
+        self.stats.default_total_match_count.inc(len(self.hosts))  # each host finds the default transport socket
         self.stats.membership_total.set(len(self.hosts))
-        self.stats.membership_healthy.set(len(healthy))
-        self.stats.membership_degraded.set(sum(host.health == "DEGRADED" for host in hosts))
-        self.stats.membership_excluded.set(sum(host.health == "DRAINING" for host in hosts))
+        self.stats.membership_healthy.set(sum(host.is_healthy for host in hosts))
+        self.stats.membership_degraded.set(sum(host.is_degraded for host in hosts))
+        self.stats.membership_excluded.set(sum(host.is_excluded for host in hosts))
 
     def pick_host(self) -> Optional[Host]:
-        """The host for one more connection; None when no host is healthy."""
+        """The host for one more connection; None when there is none."""
         return self._balancer.pick()
 
     def _breakers(self, priority: str) -> CircuitBreakers:
@@ -58,9 +64,7 @@ class Cluster:
         breakers = self.config.circuit_breakers
         for limits in breakers.thresholds if breakers is not None else []:
             if limits.priority == priority:
-                return CircuitBreakers(
-                    gauges, limits.max_connections, limits.max_pending_requests, limits.max_requests, limits.max_retries
-                )
+                return CircuitBreakers(gauges, limits)
         return CircuitBreakers(gauges)
 
 
@@ -69,6 +73,14 @@ def settings_for(config: ClusterConfig, base: ConnectionSettings) -> ConnectionS
     import dataclasses
     limit = config.per_connection_buffer_limit_bytes
     return dataclasses.replace(base, buffer_limit=DEFAULT_BUFFER_LIMIT if limit is None else limit)
+
+
+def _overprovisioning(config: ClusterConfig) -> int:
+    """Percent; how far the healthy hosts of a priority may fall before its load moves on."""
+    assignment = config.load_assignment
+    policy = assignment.policy if assignment is not None else None
+    factor = policy.overprovisioning_factor if policy is not None else None
+    return DEFAULT_OVERPROVISIONING if factor is None else factor
 
 
 def static_hosts(config: ClusterConfig) -> List[Host]:
@@ -99,7 +111,14 @@ def problems(config: ClusterConfig, path: str) -> List[Problem]:
         found.append(Problem(f"{path}.lb_policy", f"{config.lb_policy} is not supported by proxy_core yet"))
     if config.transport_socket is not None:
         found.append(Problem(f"{path}.transport_socket", "upstream TLS is not supported by proxy_core yet"))
+    if config.circuit_breakers is not None and config.circuit_breakers.per_host_thresholds:
+        where = f"{path}.circuit_breakers.per_host_thresholds"
+        found.append(Problem(where, "limits per host are not supported by proxy_core yet"))
     assignment = config.load_assignment
+    if assignment is not None and assignment.policy is not None:
+        for name in ("drop_overloads", "weighted_priority_health"):
+            if getattr(assignment.policy, name):
+                found.append(Problem(f"{path}.load_assignment.policy.{name}", f"{name} is not supported by proxy_core yet"))
     for index, group in enumerate(assignment.endpoints if assignment is not None else []):
         if group.priority:
             where = f"{path}.load_assignment.endpoints[{index}].priority"

@@ -60,6 +60,16 @@ class Host:
         """Whether balancing may pick it. A host that nobody called ill is healthy."""
         return self.health in ("UNKNOWN", "HEALTHY")
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether balancing should pick it only for what the healthy hosts can't take."""
+        return self.health == "DEGRADED"
+
+    @property
+    def is_excluded(self) -> bool:
+        """Whether it does not even count as a host that should be healthy: it is leaving."""
+        return self.health == "DRAINING"
+
     def health_flags(self) -> str:
         """The flags as /clusters prints them."""
         return HEALTH_FLAGS.get(self.health, "/failed_eds_health")

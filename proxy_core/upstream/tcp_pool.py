@@ -198,7 +198,6 @@ class PooledConnection:
             (stats.upstream_cx_destroy_remote_with_active_rq if remote
              else stats.upstream_cx_destroy_local_with_active_rq).inc()
             stats.upstream_rq_active.dec()
-            stats.upstream_rq_per_cx.record(1)
             counters.rq_active -= 1
             self._cluster.breakers.requests.give_back()
             return

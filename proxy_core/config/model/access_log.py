@@ -109,7 +109,7 @@ class LogTypeFilter(Message):
 
 @message(
     "envoy.config.accesslog.v3.AccessLogFilter",
-    unsupported=("traceable_filter", "grpc_status_filter", "extension_filter"),
+    unsupported=("grpc_status_filter", "extension_filter"),
     required_oneofs=("filter_specifier",),
 )
 @dataclass
@@ -121,6 +121,9 @@ class AccessLogFilter(Message):
     )
     duration_filter: Optional[DurationFilter] = optional(Nested(DurationFilter), oneof="filter_specifier")
     not_health_check_filter: Optional[Empty] = optional(Nested(Empty), oneof="filter_specifier")
+    traceable_filter: Optional[Empty] = optional(
+        Nested(Empty), oneof="filter_specifier", help="Requests that are traced: none are here."
+    )
     runtime_filter: Optional[RuntimeFilter] = optional(Nested(RuntimeFilter), oneof="filter_specifier")
     and_filter: Optional[AndFilter] = optional(Nested(AndFilter), oneof="filter_specifier")
     or_filter: Optional[OrFilter] = optional(Nested(OrFilter), oneof="filter_specifier")

@@ -64,7 +64,8 @@ class JsonFormatter:
 
     def format(self, info: StreamInfo, context: LogContext) -> str:
         """The line of one connection."""
-        return json_line(self._build(info, context)) + "\n"
+        tree = self._build(info, context)
+        return json_line({} if tree is None else tree) + "\n"
 
 
 Formatter = Union[TextFormatter, JsonFormatter]
@@ -90,7 +91,7 @@ class FormatCompiler:
         """Compile a `json_format`: nested objects and lists whose strings are text formats.
 
         A string that is exactly one operator keeps the type of its value. Keys are written in sorted order.
-        omit_empty_values: leave out keys whose value is not known instead of writing null.
+        omit_empty_values: leave out what is not known instead of writing null, and objects that are empty without it.
         Raises ValueError as `text` does, for any string in the tree.
         """
         return JsonFormatter(self._node(dict(tree), omit_empty_values))
@@ -152,9 +153,11 @@ class FormatCompiler:
     def _object(self, value: Mapping[str, Any], omit_empty: bool) -> Build:
         fields: List[Tuple[str, Build]] = [(key, self._node(value[key], omit_empty)) for key in sorted(value)]
 
-        def build(info: StreamInfo, context: LogContext) -> Dict[str, Any]:
+        def build(info: StreamInfo, context: LogContext) -> Optional[Dict[str, Any]]:
             tree = {key: node(info, context) for key, node in fields}
-            return {key: found for key, found in tree.items() if found is not None} if omit_empty else tree
+            if not omit_empty:
+                return tree
+            return {key: found for key, found in tree.items() if found is not None} or None
 
         return build
 

@@ -50,6 +50,13 @@ def _host_name(upstream: UpstreamInfo) -> str:
     return upstream.host_name or upstream.host
 
 
+def _stream_id(info: StreamInfo, context: LogContext) -> Value:
+    """The id of a proxied stream, the same in all its lines. Made here: most connections never need one."""
+    if not info.stream_id and info.upstream is not None:
+        info.stream_id = str(uuid.uuid4())
+    return info.stream_id or None
+
+
 def _hosts(upstream: UpstreamInfo) -> Optional[str]:
     return ",".join(upstream.hosts_attempted) or None
 
@@ -140,7 +147,7 @@ def _connection_facts() -> Dict[str, Getter]:
         "RESPONSE_FLAGS_LONG": lambda info, context: long_flags(info.response_flags),
         "RESPONSE_CODE_DETAILS": lambda info, context: _underscored(info.response_code_details),
         "CONNECTION_ID": lambda info, context: info.connection_id,
-        "STREAM_ID": lambda info, context: info.stream_id or None,
+        "STREAM_ID": _stream_id,
         "UNIQUE_ID": lambda info, context: str(uuid.uuid4()),
         "CONNECTION_TERMINATION_DETAILS": lambda info, context: info.connection_termination_details or None,
         "DOWNSTREAM_LOCAL_CLOSE_REASON": lambda info, context: info.downstream_local_close_reason or None,

@@ -11,7 +11,7 @@ class Balancer(Protocol):
     """One cluster's policy."""
 
     def update(self, hosts: Sequence[Host]) -> None:
-        """These are the healthy hosts now."""
+        """These are the hosts to choose from now."""
 
     def pick(self) -> Optional[Host]:
         """The host for the next connection; None when there is none."""

@@ -101,6 +101,17 @@ def test_a_listener_needs_an_address_and_a_chain() -> None:
     ]
 
 
+def test_ipv4_compat_is_for_ipv6_addresses() -> None:
+    def at(ip: str) -> Json:
+        found = address(1, ip)
+        found["socket_address"]["ipv4_compat"] = True
+        return found
+
+    assert problems([listener(address=at("::"))], [cluster()]) == []
+    found = problems([listener(address=at("127.0.0.1"))], [cluster()])
+    assert [problem.path.rpartition(".")[2] for problem in found] == ["ipv4_compat"]
+
+
 @pytest.mark.parametrize(
     "ip", ["localhost", "127.1", "127.0.0.01", "[::1]", " 127.0.0.1", "1.2.3.256", "::g"]
 )

@@ -34,6 +34,8 @@ def test_what_is_no_ip_address_is_refused(bad: str) -> None:
 def test_what_the_kernel_returns_is_printed_the_same() -> None:
     assert Address.from_sockaddr(socket.AF_INET, ("10.0.0.1", 5)) == Address.from_ip("10.0.0.1", 5)
     assert Address.from_sockaddr(socket.AF_INET6, ("::1", 5, 0, 0)) == Address.from_ip("::1", 5)
+    mapped = Address.from_sockaddr(socket.AF_INET6, ("::ffff:10.0.0.7", 5, 0, 0))  # an IPv4 client of "::"
+    assert (mapped, mapped.ip, mapped.family) == (Address.from_ip("10.0.0.7", 5), "10.0.0.7", socket.AF_INET)
 
 
 @pytest.mark.parametrize("raw, text", [("/run/x", "/run/x"), ("", ""), (b"\0name", "@name"), ("\0name", "@name"), (None, "")])

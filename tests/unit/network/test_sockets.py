@@ -12,6 +12,7 @@ import pytest
 from proxy_core.buffer import Buffer
 from proxy_core.errors import PeerError
 from proxy_core.network import sockets
+from proxy_core.network.address import Address
 from proxy_core.network.close import CloseReason
 from tests.support.scripted import FIN, ScriptedSocket, reset_error
 
@@ -126,3 +127,16 @@ def test_a_close_reason_reads_like_a_sentence() -> None:
 def test_an_errno_is_described_in_the_systems_words() -> None:
     assert sockets.describe(errno.ECONNREFUSED) == "Connection refused"
     assert sockets.describe(None) == sockets.describe(0) == "unknown error"
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_an_ipv6_listener_takes_ipv4_clients_only_with_ipv4_compat(compat: bool) -> None:
+    address = Address.from_ip("::", 0)
+    address.ipv4_compat = compat
+    try:
+        listening = sockets.listen(address, 5, False)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with listening, socket.socket() as client:
+        found = client.connect_ex(("127.0.0.1", listening.getsockname()[1]))
+    assert (found == 0) is compat

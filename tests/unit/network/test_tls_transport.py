@@ -103,6 +103,18 @@ class Line:
             got += data or b""
         return got
 
+    def blocked(self) -> bool:
+        """Whether wire bytes wait for room in the socket."""
+        return self.transport.has_output
+
+    def holds_input(self) -> bool:
+        """Whether a read gives something without the socket."""
+        return self.transport.has_input
+
+    def fin_sent(self) -> bool:
+        """Whether the FIN is out."""
+        return self.scripted.fin_sent
+
     def write(self, data: bytes) -> int:
         buffer = Buffer(data)
         return self.transport.write(self.sock, buffer)
@@ -252,10 +264,10 @@ def test_a_full_socket_during_the_handshake_is_waited_for() -> None:
     line.scripted.room = 100
     line.carry_in()
     assert line.transport.handshake(line.sock) is False
-    assert line.transport.has_output and line.host.flushes_wanted == 1
+    assert line.blocked() and line.host.flushes_wanted == 1
     line.scripted.room = None
     assert line.transport.handshake(line.sock) is False
-    assert not line.transport.has_output
+    assert not line.blocked()
     line.carry_out()
     line.carry_in()
     assert line.transport.handshake(line.sock) is True
@@ -272,12 +284,12 @@ def test_data_behind_the_last_handshake_message_is_announced_and_read_without_th
     line.client.finish()
     line.carry_in()
     assert line.transport.handshake(line.sock) is True
-    assert line.transport.has_input and line.host.reads_wanted == 1
+    assert line.holds_input() and line.host.reads_wanted == 1
     assert not line.scripted.incoming
     assert line.transport.read(line.sock, 65536) == HELLO
-    assert line.transport.has_input and line.host.reads_wanted == 2  # the end of the stream stood behind it
+    assert line.holds_input() and line.host.reads_wanted == 2  # the end of the stream stood behind it
     assert line.transport.read(line.sock, 65536) == b""
-    assert not line.transport.has_input
+    assert not line.holds_input()
 
 
 def test_our_end_does_not_lose_data_that_came_with_the_handshake_and_was_not_read_yet() -> None:
@@ -291,7 +303,7 @@ def test_our_end_does_not_lose_data_that_came_with_the_handshake_and_was_not_rea
     line.transport.send_end(line.sock)
     line.carry_out()
     assert line.client.end == "close_notify"
-    assert line.transport.has_input
+    assert line.holds_input()
     assert line.transport.read(line.sock, 65536) == HELLO
     line.client.send(b"more")
     line.carry_in()
@@ -322,7 +334,7 @@ def test_one_read_takes_everything_that_the_socket_gave(version: str) -> None:
     line.carry_in()
     assert len(line.scripted.incoming) == 1
     assert line.transport.read(line.sock, 65536) == body
-    assert not line.transport.has_input
+    assert not line.holds_input()
     assert max(line.scripted.recv_sizes) <= 65536
 
 
@@ -345,7 +357,7 @@ def test_a_broken_record_gives_the_bytes_before_it_and_then_the_failure() -> Non
     spoilt[-1] ^= 1
     line.scripted.incoming.append(good + bytes(spoilt))
     assert line.transport.read(line.sock, 65536) == HELLO
-    assert line.transport.has_input
+    assert line.holds_input()
     with pytest.raises(TlsFailure, match="failed: ") as caught:
         line.transport.read(line.sock, 65536)
     assert caught.value.transport_failure
@@ -373,7 +385,7 @@ def test_a_mebibyte_each_way_arrives_whole(version: str) -> None:
     for at in range(0, len(up), 70001):
         buffer.append(up[at:at + 70001])
     line.scripted.most_per_send = 50021
-    while buffer.size or line.transport.has_output:
+    while buffer.size or line.blocked():
         line.transport.write(line.sock, buffer)
         line.carry_out()
     assert hashlib.sha256(line.client.got).digest() == hashlib.sha256(up).digest()
@@ -400,11 +412,11 @@ def test_a_full_socket_keeps_at_most_one_portion_in_encrypted_form() -> None:
     buffer = Buffer(b"x" * 500_000)
     taken = line.transport.write(line.sock, buffer)
     assert taken == tls.ENCRYPT_AT_ONCE and buffer.size == 500_000 - taken
-    assert line.transport.has_output
+    assert line.blocked()
     assert line.transport.write(line.sock, buffer) == 0
     line.scripted.room = None
     assert line.transport.write(line.sock, buffer) == 500_000 - taken
-    assert not line.transport.has_output
+    assert not line.blocked()
     line.carry_out()
     assert bytes(line.client.got) == b"x" * 500_000
 
@@ -442,7 +454,7 @@ def test_the_peers_end_is_the_end_of_the_stream_and_we_may_still_answer(version:
     assert facts is not None and facts["peer_end"] == end
     assert line.write(b"answer") == 6
     line.transport.send_end(line.sock)
-    assert line.scripted.fin_sent
+    assert line.fin_sent()
     line.carry_out()
     assert bytes(line.client.got) == b"answer"
     assert line.client.end == "close_notify"
@@ -452,7 +464,7 @@ def test_the_peers_end_is_the_end_of_the_stream_and_we_may_still_answer(version:
 def test_after_our_end_the_peer_is_still_heard(version: str) -> None:
     line = shaken(version)
     line.transport.send_end(line.sock)
-    assert line.scripted.fin_sent
+    assert line.fin_sent()
     line.carry_out()
     assert line.client.end == "close_notify"
     for piece in (b"one", b"two" * 9000):
@@ -498,10 +510,10 @@ def test_the_fin_waits_for_the_goodbye_to_be_sent() -> None:
     line = shaken()
     line.scripted.room = 0
     line.transport.send_end(line.sock)
-    assert line.transport.has_output and not line.scripted.fin_sent
+    assert line.blocked() and not line.fin_sent()
     line.scripted.room = None
     line.transport.write(line.sock, Buffer())
-    assert not line.transport.has_output and line.scripted.fin_sent
+    assert not line.blocked() and line.fin_sent()
     line.carry_out()
     assert line.client.end == "close_notify"
 
@@ -510,7 +522,7 @@ def test_ending_towards_a_lost_peer_is_silent() -> None:
     line = shaken()
     line.scripted.send_error = reset_error()
     line.transport.send_end(line.sock)
-    assert not line.transport.has_output
+    assert not line.blocked()
 
 
 @pytest.mark.parametrize("goodbye, end", [(True, "close_notify"), (False, "")])

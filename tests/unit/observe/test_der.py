@@ -9,22 +9,14 @@ import pytest
 from proxy_core.observe import der
 
 
-def element(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
-
-
 def test_elements_come_in_order_with_lengths_of_every_form() -> None:
     sizes = [0, 1, 127, 128, 255, 256, 70000]
-    data = b"".join(element(der.OCTET_STRING, b"x" * size) for size in sizes)
+    data = b"".join(der.encode(der.OCTET_STRING, b"x" * size) for size in sizes)
     assert [len(content) for _, content in der.Reader(data).elements()] == sizes
 
 
 def test_nested_values_are_opened() -> None:
-    reader = der.Reader(element(der.SEQUENCE, element(der.INTEGER, b"\x05") + element(der.SET, b"")))
+    reader = der.Reader(der.encode(der.SEQUENCE, der.encode(der.INTEGER, b"\x05") + der.encode(der.SET, b"")))
     inner = reader.open(der.SEQUENCE)
     assert der.integer(inner.next(der.INTEGER)) == 5
     assert inner.peek_tag() == der.SET
@@ -35,12 +27,12 @@ def test_nested_values_are_opened() -> None:
 
 
 def test_a_whole_element_keeps_its_tag_and_length() -> None:
-    whole = element(der.SEQUENCE, b"x" * 200)
+    whole = der.encode(der.SEQUENCE, b"x" * 200)
     assert der.Reader(whole + b"\x05\x00").next_whole(der.SEQUENCE) == whole
 
 
 def test_every_prefix_of_an_element_is_truncated() -> None:
-    whole = element(der.SEQUENCE, b"x" * 300)
+    whole = der.encode(der.SEQUENCE, b"x" * 300)
     for size in range(len(whole)):
         with pytest.raises(ValueError):
             der.Reader(whole[:size]).next()

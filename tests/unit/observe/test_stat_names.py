@@ -16,7 +16,7 @@ from proxy_core.observe.stat_names import (
     TcpProxyStats,
 )
 from proxy_core.observe.stat_names_http import HttpListenerStats, HttpStats
-from proxy_core.observe.stat_names_server import NO_CERTIFICATE_DAYS, ServerStats, declare_process_stats
+from proxy_core.observe.stat_names_server import NO_CERTIFICATE_DAYS, RuntimeStats, ServerStats, declare_process_stats
 from proxy_core.observe.stats import StatsStore
 
 ENVOY_NAMES = (Path(__file__).parent / "envoy_stat_names.txt").read_text().splitlines()
@@ -31,8 +31,10 @@ def everything() -> StatsStore:
     TcpProxyStats(store.scope("tcp.ing"))
     FilesystemStats(store.scope("filesystem"))
     ClusterStats(store.scope("cluster.c1"))
-    ClusterManagerStats(store.scope("cluster_manager"))
+    threads = [store.scope(f"thread_local_cluster_manager.{thread}") for thread in ("main_thread", "worker_0")]
+    ClusterManagerStats(store.scope("cluster_manager"), threads)
     ListenerManagerStats(store.scope("listener_manager"))
+    RuntimeStats(store.scope("runtime"))
     ServerStats(store.scope("server"), lambda: 1, lambda: 2)
     declare_process_stats(store)
     return store
@@ -54,6 +56,13 @@ def test_everything_is_zero_but_what_is_known_at_the_start() -> None:
         "server.total_connections": 2,
         "server.days_until_first_cert_expiring": NO_CERTIFICATE_DAYS,
     }
+
+
+def test_usedonly_shows_what_envoy_writes_at_load_although_it_is_zero() -> None:
+    store = everything()
+    used = {name for name, gauge in store.gauges.items() if gauge.used}
+    assert {"listener_manager.total_listeners_warming", "server.state", "server.hot_restart_epoch"} <= used
+    assert "cluster.c1.circuit_breakers.default.cx_open" not in used
 
 
 def test_memory_gauges_are_read_from_the_system() -> None:
@@ -78,6 +87,7 @@ def test_every_slot_of_a_group_is_bound_to_the_stat_of_its_name() -> None:
         "default_total_match_count",
         "default_breakers",
         "high_breakers",
+        "inflated",
     }
     for group in groups:
         for slot in type(group).__slots__:

@@ -8,6 +8,7 @@ import pytest
 
 from proxy_core.config.decode import decode
 from proxy_core.config.model.cluster import Cluster as ClusterConfig
+from proxy_core.config.model.cluster import Thresholds
 from proxy_core.config.registry import TypeRegistry
 from proxy_core.network.settings import DEFAULT_BUFFER_LIMIT, ConnectionSettings
 from proxy_core.observe.stat_names import BreakerStats
@@ -43,10 +44,28 @@ def test_a_resource_counts_and_its_gauge_says_when_it_is_used_up() -> None:
     assert seen == [(1, True, 0), (2, False, 1), (1, True, 0), (2, False, 1), (1, True, 0), (0, True, 0)]
 
 
-def test_a_limit_of_zero_is_open_from_the_start() -> None:
+def test_a_limit_of_zero_is_reached_from_the_start_though_its_gauge_is_written_at_the_first_use_as_in_envoy() -> None:
     gauge = Gauge("open")
-    assert not Resource(0, False, gauge).can_create
+    resource = Resource(0, False, gauge)
+    assert not resource.can_create and gauge.value == 0 and not gauge.used
+    resource.take()
     assert gauge.value == 1
+
+
+def test_what_remains_is_counted_where_track_remaining_asks_for_it_and_listed_nowhere_else() -> None:
+    store = StatsStore(FakeClock())
+    thresholds = [{"max_connections": 2, "track_remaining": True, "max_connection_pools": 7}, {"priority": "HIGH"}]
+    config = cluster(address(1), name="c", circuit_breakers={"thresholds": thresholds})
+    one = ClusterManager(store, ConnectionSettings()).add(configured(config))
+    prefix = "cluster.c.circuit_breakers.default.remaining_"
+    shown = {name[len(prefix):]: gauge.value for name, gauge in store.gauges.items() if "remaining" in name}
+    assert shown == {"cx": 2, "cx_pools": 7, "pending": 1024, "retries": 3, "rq": 1024}
+    left = store.gauges[prefix + "cx"]
+    seen = []
+    for step in (one.breakers.connections.take,) * 3 + (one.breakers.connections.give_back,) * 2:
+        step()
+        seen.append(left.value)
+    assert seen == [1, 0, 0, 0, 1]
 
 
 def test_giving_back_what_was_never_taken_is_a_bug_and_does_not_underflow() -> None:
@@ -58,7 +77,7 @@ def test_giving_back_what_was_never_taken_is_a_bug_and_does_not_underflow() -> N
 
 def test_limits_default_to_envoys_and_remember_whether_they_are_defaults() -> None:
     scope = StatsStore(FakeClock()).scope("cluster.c")
-    breakers = CircuitBreakers(BreakerStats(scope.scope("circuit_breakers.default")), connections=5)
+    breakers = CircuitBreakers(BreakerStats(scope.scope("circuit_breakers.default")), Thresholds(max_connections=5))
     assert (breakers.connections.limit, breakers.connections.is_default) == (5, False)
     for name in ("pending_requests", "requests", "retries"):
         resource = getattr(breakers, name)
@@ -89,12 +108,18 @@ def test_hosts_come_in_the_order_of_the_file_with_their_weights_and_names() -> N
     assert one.stats.membership_total.value == one.stats.membership_healthy.value == 3
 
 
+def test_each_host_matches_the_default_transport_socket_and_a_cluster_without_hosts_has_not_changed() -> None:
+    assert made(cluster(address(1), address(2))).stats.default_total_match_count.value == 2
+    empty = made(cluster())
+    assert (empty.stats.default_total_match_count.value, empty.stats.membership_change.value) == (0, 0)
+
+
 def test_hosts_that_are_called_ill_are_not_picked_and_not_counted_as_healthy() -> None:
     config = cluster(address(1), address(2), address(3))
     for member, health in zip(config["load_assignment"]["endpoints"][0]["lb_endpoints"], ("UNHEALTHY", "HEALTHY", "DEGRADED")):
         member["health_status"] = health
     one = made(config)
-    assert {str(one.pick_host()) for _ in range(6)} == {str(one.hosts[1])}
+    assert {str(one.pick_host()) for _ in range(6)} <= {str(one.hosts[1]), str(one.hosts[2])}
     assert one.stats.membership_healthy.value == one.stats.membership_degraded.value == 1
     assert [host.is_healthy for host in one.hosts] == [False, True, False]
     assert [host.health_flags() == "healthy" for host in one.hosts] == [False, True, False]
@@ -134,6 +159,9 @@ def test_the_manager_knows_clusters_by_name_and_lists_them_sorted() -> None:
 @pytest.mark.parametrize("fields, path", [
     ({"type": "STRICT_DNS"}, "c.type"), ({"lb_policy": "MAGLEV"}, "c.lb_policy"),
     ({"load_assignment": {"cluster_name": "c", "endpoints": [{"priority": 1}]}}, "c.load_assignment.endpoints[0].priority"),
+    ({"circuit_breakers": {"per_host_thresholds": [{}]}}, "c.circuit_breakers.per_host_thresholds"),
+    ({"load_assignment": {"cluster_name": "c", "policy": {"weighted_priority_health": True}}},
+     "c.load_assignment.policy.weighted_priority_health"),
 ])
 def test_what_is_not_there_yet_is_refused_with_its_path(fields: Json, path: str) -> None:
     found = problems(configured({**cluster(address(1)), **fields}), "c")

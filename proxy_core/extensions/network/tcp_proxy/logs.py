@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Optional, Sequence
+from typing import Any, Final, Sequence
 
 from ....network.connection import Connection
 from ....network.facts import refresh_stream_info
-from ....observe.stream_info import UpstreamInfo
 
 START_LINE: Final = "TcpConnectionStart"
 CONNECTED_LINE: Final = "TcpUpstreamConnected"
@@ -23,14 +22,11 @@ class SessionLog:
         self._loggers = loggers
         self._downstream = downstream
 
-    def write(self, log_type: str, upstream: Optional[Connection], upstream_info: Optional[UpstreamInfo]) -> None:
+    def write(self, log_type: str) -> None:
         """One line of `log_type`."""
         if not self._loggers:
             return
         info = self._downstream.info
         refresh_stream_info(self._downstream)
-        if upstream is not None and upstream_info is not None:
-            upstream_info.wire_bytes_sent = upstream.bytes_sent
-            upstream_info.wire_bytes_received = upstream.bytes_read
         for logger in self._loggers:
             logger.log(info, log_type)

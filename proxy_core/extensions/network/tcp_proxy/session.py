@@ -26,7 +26,7 @@ from ....network.facts import local_address_text
 from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
 from ....upstream.cluster import Cluster
 from ....upstream.host import Host
-from ....upstream.tcp_pool import REMOTE, TIMEOUT, PooledConnection, PoolFailure
+from ....upstream.tcp_pool import OVERFLOW, REMOTE, TIMEOUT, PooledConnection, PoolFailure
 from .config import Prepared
 from .coupling import DOWNSTREAM_FULL, UPSTREAM_FULL, BackPressure, UpstreamFilter
 from .logs import CONNECTED_LINE, END_LINE, PERIODIC_LINE, START_LINE, SessionLog
@@ -62,7 +62,7 @@ class Session:
     """The filter. See the module docstring for its states."""
 
     __slots__ = ("_prepared", "_downstream", "_upstream", "_pending", "_cluster", "_state", "_attempts", "_early",
-                 "_early_end", "_held_by", "_timers", "_retry", "_log", "_upstream_info", "_flushing")
+                 "_early_end", "_held_by", "_timers", "_retry", "_log", "_upstream_info", "_connecting_since", "_flushing")
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
@@ -78,7 +78,8 @@ class Session:
         self._timers: Optional[SessionTimers] = None
         self._retry: Optional[Timer] = None
         self._log: Optional[SessionLog] = None
-        self._upstream_info: Optional[UpstreamInfo] = None
+        self._upstream_info = UpstreamInfo()
+        self._connecting_since: Optional[float] = None
         self._flushing = False
 
     # -- the downstream side ---------------------------------------------------------------------------------------
@@ -87,6 +88,7 @@ class Session:
         """Take the connection over: its bytes count for this proxy, and half-close is understood."""
         downstream: Connection = callbacks.connection
         self._downstream = downstream
+        downstream.info.upstream = self._upstream_info
         downstream.half_close_enabled = True
         downstream.counters = self._prepared.counters
         self._prepared.stats.downstream_cx_total.value += 1
@@ -144,6 +146,7 @@ class Session:
             pending.cancel()
         elif self._upstream is not None and self._upstream.fd >= 0:
             self._close_upstream(event)
+            self._note_upstream_bytes(self._upstream)  # the listener's log line comes before ours
 
     def _close_upstream(self, event: ConnectionEvent) -> None:
         """The client is gone: bytes it sent still go out (bounded by the flush timeout), unless we cut it off."""
@@ -166,14 +169,15 @@ class Session:
         """One attempt: route, breaker, host, pool."""
         prepared = self._prepared
         self._state = CONNECTING
-        info = self._downstream.info
-        upstream_info = info.upstream = self._upstream_info = info.upstream or UpstreamInfo()
+        upstream_info = self._upstream_info
         cluster: Optional[Cluster] = prepared.clusters.get(prepared.cluster_name())
         if cluster is None:
             prepared.stats.downstream_cx_no_route.inc()
             self._give_up("NC", NO_ROUTE, "no such cluster")
             return
         self._cluster = cluster
+        if self._connecting_since is None:
+            self._connecting_since = self._downstream.reactor.now
         upstream_info.cluster, upstream_info.cluster_raw = cluster.observability_name, cluster.name
         limit = cluster.breakers.connections
         if not limit.can_create:
@@ -188,9 +192,10 @@ class Session:
             return
         self._attempts += 1
         upstream_info.attempt_count = self._attempts
-        upstream_info.host, upstream_info.host_name = host.address.text, host.hostname
-        upstream_info.hosts_attempted += (host.address.text,)
-        pooled = prepared.pool.connect(cluster, host, info, UpstreamFilter(self, self._downstream), self)
+        upstream_info.connecting_to = host.address.text
+        pooled = prepared.pool.connect(
+            cluster, host, self._downstream.info, UpstreamFilter(self, self._downstream), self
+        )
         if self._state is CONNECTING:
             self._pending = pooled
 
@@ -199,6 +204,7 @@ class Session:
         self._state = CONNECTED
         self._pending = None
         self._upstream = connection
+        self._note_pool_answer(host)
         self._note_upstream(connection)
         self._couple(connection)
         if self._early is not None:
@@ -226,8 +232,11 @@ class Session:
     def on_pool_failure(self, failure: PoolFailure, reason: str, host: Host) -> None:
         """This attempt failed: try again, or tell the client."""
         self._pending = None
-        assert self._upstream_info is not None
-        self._upstream_info.transport_failure_reason = reason
+        if failure is OVERFLOW:  # no host was asked
+            self._note_pool_answer(None)
+        else:
+            self._note_pool_answer(host)
+            self._upstream_info.transport_failure_reason = reason
         if failure is REMOTE or failure is TIMEOUT:
             self._downstream.info.add_flag("UF")
         if self._attempts < self._prepared.most_attempts:
@@ -245,6 +254,8 @@ class Session:
             self._connect()
 
     def _give_up(self, flag: str, code: int, why: str) -> None:
+        if self._connecting_since is not None and self._upstream_info.pool_ready_ms is None:
+            self._note_pool_answer(None)
         self._downstream.info.add_flag(flag)
         self._downstream.close(NO_FLUSH, f"tcp_initializion_failure:{code}", how="error", config=why)
 
@@ -278,7 +289,9 @@ class Session:
     def write_log(self, log_type: str) -> None:
         """One access-log line of the given type, with the counts of now."""
         assert self._log is not None
-        self._log.write(log_type, self._upstream, self._upstream_info)
+        if self._upstream is not None:
+            self._note_upstream_bytes(self._upstream)
+        self._log.write(log_type)
 
     def on_log_interval(self) -> None:
         """The periodic line is due."""
@@ -296,23 +309,37 @@ class Session:
             self._retry.cancel()
             self._retry = None
 
+    def _note_pool_answer(self, host: Optional[Host]) -> None:
+        """Logs know the host once the attempt is over, and the time since the first attempt began."""
+        info = self._upstream_info
+        assert self._connecting_since is not None
+        info.pool_ready_ms = int((self._downstream.reactor.now - self._connecting_since) * 1000)
+        info.host, info.host_name = (host.address.text, host.hostname) if host is not None else ("", "")
+        if host is not None:
+            info.hosts_attempted += (host.address.text,)
+
     def _note_upstream(self, upstream: Connection) -> None:
         info = self._upstream_info
-        assert info is not None
         now = upstream.reactor.now
         info.connection_id = upstream.id
         info.connection_ids_attempted += (upstream.id,)
+        info.connect_started_at = upstream.opened_at
         info.connected_at = now
-        info.pool_ready_ms = int((now - upstream.opened_at) * 1000)
         info.remote_address = upstream.remote_address.text if upstream.remote_address is not None else ""
         info.local_address = local_address_text(upstream)
 
     def _note_upstream_end(self, upstream: Connection) -> None:
         info = self._upstream_info
-        assert info is not None
         info.closed_at = upstream.reactor.now
+        self._note_upstream_bytes(upstream)
+        if self._downstream.detected_close_type == REMOTE_RESET:
+            return  # our passing on of the client's reset is not shown as the upstream's own, as in Envoy
         info.detected_close_type = upstream.detected_close_type
         info.local_close_reason = upstream.local_close_details
+
+    def _note_upstream_bytes(self, upstream: Connection) -> None:
+        self._upstream_info.wire_bytes_sent = upstream.bytes_sent
+        self._upstream_info.wire_bytes_received = upstream.bytes_read
 
     def _finalize(self, downstream: Connection) -> None:
         """The downstream connection is gone and its listener has logged it: the last line."""

@@ -142,7 +142,7 @@ def test_the_clients_reset_is_carried_to_the_server_without_a_flag(proxied: NewP
     client.reset()
     proxy.engine.until(lambda: server.was_reset)
     proxy.engine.until(proxy.over)
-    assert "flags=- " in proxy.line and "down=RemoteReset up=LocalReset" in proxy.line
+    assert "flags=- " in proxy.line and "down=RemoteReset up=Normal" in proxy.line
 
 
 def test_the_reply_before_the_servers_reset_arrives_before_the_reset(proxied: NewProxied) -> None:

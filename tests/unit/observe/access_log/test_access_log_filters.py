@@ -7,16 +7,17 @@ from typing import Any, Optional
 
 import pytest
 
-from proxy_core.observe.access_log.filters import compile_filter
+from proxy_core.observe.access_log.filters import Sources, compile_filter
 from proxy_core.observe.access_log.values import LogContext
 from proxy_core.observe.stream_info import StreamInfo
 
 
 def passes(
-    message: Any, info: Optional[StreamInfo] = None, log_type: str = "TcpConnectionEnd", draw: float = 0.5
+    message: Any, info: Optional[StreamInfo] = None, log_type: str = "TcpConnectionEnd", draw: float = 0.5,
+    **runtime: Any,
 ) -> bool:
     info = info or StreamInfo(1, 0.0, 10.0)
-    return compile_filter(message, lambda: draw)(info, LogContext(log_type, 0.0, 10.2))
+    return compile_filter(message, Sources(lambda: draw, runtime.get))(info, LogContext(log_type, 0.0, 10.2))
 
 
 def comparison(op: str, number: int) -> Message:
@@ -71,11 +72,32 @@ def test_log_types_in_and_out() -> None:
 
 
 def test_a_share_of_lines() -> None:
-    message = Message(runtime_filter=Message(percent_sampled=Message(numerator=50, denominator="HUNDRED")))
+    message = sampled(Message(numerator=50, denominator="HUNDRED"))
     assert passes(message, draw=0.49) and not passes(message, draw=0.5)
-    million = Message(runtime_filter=Message(percent_sampled=Message(numerator=50, denominator="MILLION")))
-    assert not passes(million, draw=0.49)
-    assert not passes(Message(runtime_filter=Message(percent_sampled=None)), draw=0.0)
+    assert not passes(sampled(Message(numerator=50, denominator="MILLION")), draw=0.49)
+    assert not passes(sampled(None), draw=0.0)
+
+
+def sampled(percent: Optional[Message]) -> Message:
+    return Message(runtime_filter=Message(runtime_key="k", percent_sampled=percent))
+
+
+@pytest.mark.parametrize(
+    ("value", "draw", "expected"),
+    [(0, 0.0, False), (100, 0.99, True), (30, 0.29, True), (30, 0.31, False), ("no number", 0.49, True), (None, 0.49, True),
+     ({"numerator": 5, "denominator": "TEN_THOUSAND"}, 0.001, False), ({"numerator": 5}, 0.04, True)],
+)
+def test_the_runtime_key_of_a_share_wins_over_the_configured_one(value: Any, draw: float, expected: bool) -> None:
+    assert passes(sampled(Message(numerator=50, denominator="HUNDRED")), draw=draw, k=value) is expected
+
+
+def test_the_runtime_key_of_a_comparison_wins_over_its_default() -> None:
+    assert passes(Message(duration_filter=comparison("GE", 100_000)), k=100)
+    assert not passes(Message(duration_filter=comparison("GE", 1)), k="100000")
+
+
+def test_nothing_is_traceable_where_nothing_is_traced() -> None:
+    assert not passes(Message(traceable_filter=Message()))
 
 
 def test_and_or_nest() -> None:

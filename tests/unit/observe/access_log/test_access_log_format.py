@@ -10,6 +10,7 @@ from typing import Any, Optional
 import pytest
 
 from proxy_core.observe.access_log.format import ENVOY_DEFAULT, TCP_DEFAULT, FormatCompiler
+from proxy_core.observe.access_log.time_format import TimeFormat
 from proxy_core.observe.access_log.values import LogContext
 from proxy_core.observe.stream_info import StreamInfo, UpstreamInfo
 
@@ -242,7 +243,10 @@ def test_json_keeps_types_sorts_keys_and_turns_mixed_text_into_strings() -> None
 def test_json_omits_empty_values_and_text_prints_nothing_for_them() -> None:
     assert tree(
         {"a": "%PROTOCOL%", "b": "%PROTOCOL%x", "c": {"d": "%PROTOCOL%"}, "e": "%RESPONSE_FLAGS%"}, omit=True
-    ) == {"b": "x", "c": {}, "e": "-"}
+    ) == {"b": "x", "e": "-"}
+    unknown = "%PROTOCOL%"
+    assert tree({"a": [{"x": unknown}, [unknown], {}, 1], "b": {}, "c": {"d": {"e": unknown}}}, omit=True) == {"a": [[], 1]}
+    assert tree({"a": unknown}, omit=True) == {}
     assert text("<%PROTOCOL%>", omit=True) == "<>"
 
 
@@ -336,3 +340,11 @@ def test_tls_facts_are_read_from_the_session_and_lists_are_joined() -> None:
         )
         == "TLSv1.3 a.example,b.example - - 1970-01-01T00:00:00.000Z 1970"
     )
+
+
+@pytest.mark.parametrize(("pattern", "expected"), [
+    ("%E4S", "07.1234"), ("%E*S", "07.123456"), ("%E0S", "07"), ("%E*f", "123456"), ("%E3f", "123"), ("%E4Y", "2001"),
+    ("%Ez", "+00:00"), ("%E*z", "+00:00:00"), ("%Y%ET%H", "2001T01"), ("%s.%3f", "978310867.123"),
+])
+def test_times_know_abseils_own_tokens(pattern: str, expected: str) -> None:
+    assert TimeFormat(pattern).format(978310867.123456) == expected
