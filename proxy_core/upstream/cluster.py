@@ -12,6 +12,7 @@ from ..config.model.cluster import Cluster as ClusterConfig
 from ..errors import Problem
 from ..network.address import address_of
 from ..network.settings import DEFAULT_BUFFER_LIMIT, ByteCounters, ConnectionSettings
+from ..observe.log import component_logger
 from ..observe.stat_names import ClusterStats
 from ..observe.stats import Scope
 from .balancer import Balancer
@@ -21,6 +22,9 @@ from .breaker import CircuitBreakers
 from .host import Host
 
 DEFAULT_CONNECT_TIMEOUT = 5.0
+TELL_AGAIN_AFTER = 60.0  # seconds between two lines about one cluster's overflow
+
+_log = component_logger("upstream")
 
 
 class Cluster:
@@ -39,6 +43,7 @@ class Cluster:
         self.breakers = self._breakers("DEFAULT")
         self.high_breakers = self._breakers("HIGH")
         self.hosts: List[Host] = []
+        self._tell_again_at = 0.0
         self._balancer: Balancer = ByHealth(RoundRobin, self.stats.lb_healthy_panic, rng, _overprovisioning(config))
         self.stats.warming_state.set(0)
         self.update_hosts(static_hosts(config))
@@ -54,6 +59,12 @@ class Cluster:
         self.stats.membership_healthy.set(sum(host.is_healthy for host in hosts))
         self.stats.membership_degraded.set(sum(host.is_degraded for host in hosts))
         self.stats.membership_excluded.set(sum(host.is_excluded for host in hosts))
+
+    def tell_overflow(self, why: str, now: float) -> None:
+        """A breaker refused a connection: a limit of 1024 that nobody set must not have to be guessed. Once a minute."""
+        if now >= self._tell_again_at:
+            self._tell_again_at = now + TELL_AGAIN_AFTER
+            _log.warning("%s reached: connections are refused", why)
 
     def pick_host(self) -> Optional[Host]:
         """The host for one more connection; None when there is none."""

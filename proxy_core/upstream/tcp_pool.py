@@ -19,6 +19,7 @@ from ..network.close import ABORT, NO_FLUSH
 from ..network.connection import Connection
 from ..network.splice import PipePool
 from ..network.table import ConnectionTable
+from ..observe.log import component_logger
 from ..observe.stream_info import StreamInfo
 from .cluster import Cluster
 from .host import Host
@@ -47,6 +48,8 @@ class PoolCallbacks(Protocol):
 
     def on_pool_failure(self, failure: PoolFailure, reason: str, host: Host) -> None:
         """No connection. `reason`: Envoy's transport failure text, "" for a timeout."""
+
+_log = component_logger("pool")
 
 
 class TcpPool:
@@ -86,6 +89,7 @@ class TcpPool:
         connection.half_close_enabled = True
         connection.read_chain.add(read_filter, "upstream")
         pooled = PooledConnection(self._table, connection, cluster, host, callbacks)
+        _log.debug("[C%d→C%d] connecting to %s of '%s'", info.connection_id, connection.id, host.address, cluster.name)
         client.connect(connection, host.address, _source_address(cluster))
         return pooled
 
@@ -127,6 +131,7 @@ class PooledConnection:
             self._timer = None
         self._table.discard(self.connection)
         self._count_end(remote=event is REMOTE_CLOSE)
+        _log.debug("[C%d] upstream connection closed: %s", self.connection.id, self.connection.close_reason)
         callbacks, self._callbacks = self._callbacks, None
         if callbacks is not None and not self._attached:
             if self._timed_out:

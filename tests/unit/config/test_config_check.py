@@ -102,14 +102,14 @@ def test_a_listener_needs_an_address_and_a_chain() -> None:
 
 
 def test_ipv4_compat_is_for_ipv6_addresses() -> None:
-    def at(ip: str) -> Json:
+    def at(ip: str) -> Dict[str, Any]:
         found = address(1, ip)
         found["socket_address"]["ipv4_compat"] = True
         return found
 
     assert problems([listener(address=at("::"))], [cluster()]) == []
     found = problems([listener(address=at("127.0.0.1"))], [cluster()])
-    assert [problem.path.rpartition(".")[2] for problem in found] == ["ipv4_compat"]
+    assert [path.rpartition(".")[2] for path, _ in found] == ["ipv4_compat"]
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,17 @@ def test_the_listeners_own_limit_closes_what_is_above_it_and_lets_in_again(new_e
     echoes(engine, engine.client())
 
 
+def test_a_limit_that_refuses_is_logged_once_and_not_for_every_client(
+    new_engine: NewEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = new_engine(listener(ECHO), limit=1)
+    echoes(engine, engine.client())
+    for _ in range(3):
+        refused_without_a_word(engine, engine.client())
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert lines == [f"listener 'main' refuses connections: the process has 1 connections ({engine.process_limit.source})"]
+
+
 def test_the_limit_of_the_process_counts_all_listeners(new_engine: NewEngine) -> None:
     engine = new_engine(listener(ECHO), listener(ECHO, name="other"), limit=2)
     echoes(engine, engine.client())

@@ -168,3 +168,11 @@ def test_what_is_not_there_yet_is_refused_with_its_path(fields: Json, path: str)
     assert [problem.path for problem in found] == [path]
     assert "not supported" in found[0].message
     assert problems(configured(cluster(address(1))), "c") == []
+
+
+def test_a_breaker_that_refuses_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    one = made(cluster(address(1)))
+    for now in (5.0, 6.0, 64.9, 65.0):
+        one.tell_overflow("circuit breaker of c: max_connections 1024, default", now)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["circuit breaker of c: max_connections 1024, default reached: connections are refused"] * 2

@@ -23,6 +23,7 @@ from ....network import splice
 from ....network.closing import BoundedHolder
 from ....network.connection import Connection
 from ....network.facts import local_address_text
+from ....observe.log import component_logger
 from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
 from ....upstream.cluster import Cluster
 from ....upstream.host import Host
@@ -34,6 +35,8 @@ from .timing import SessionTimers
 
 CONNECTING_HOLDER: Final = BoundedHolder("waiting for the upstream connection")  # the cluster has connect_timeout
 EARLY_DATA_HOLDER: Final = BoundedHolder("max_early_data_bytes reached before the upstream connected")
+
+_log = component_logger("filter")
 
 
 class State(enum.Enum):
@@ -183,7 +186,9 @@ class Session:
         if not limit.can_create:
             cluster.stats.upstream_cx_overflow.inc()
             default = ", default" if limit.is_default else ""
-            self._give_up("UO", RESOURCE_LIMIT, f"circuit breaker of {cluster.name}: max_connections {limit.limit}{default}")
+            why = f"circuit breaker of {cluster.name}: max_connections {limit.limit}{default}"
+            cluster.tell_overflow(why, self._downstream.reactor.now)
+            self._give_up("UO", RESOURCE_LIMIT, why)
             return
         host = cluster.pick_host()
         if host is None:
@@ -257,6 +262,7 @@ class Session:
         if self._connecting_since is not None and self._upstream_info.pool_ready_ms is None:
             self._note_pool_answer(None)
         self._downstream.info.add_flag(flag)
+        _log.debug("[C%d] no upstream connection: %s", self._downstream.id, why)
         self._downstream.close(NO_FLUSH, f"tcp_initializion_failure:{code}", how="error", config=why)
 
     # -- the upstream side -----------------------------------------------------------------------------------------
