@@ -52,6 +52,16 @@ class ConnectionSettings:
         self.bulk_read_size = min(limit, BULK_READ_SIZE)
 
 
+class FlowCounters:
+    """How often reading was paused and resumed because the other side takes no more."""
+
+    __slots__ = ("paused", "resumed")
+
+    def __init__(self, paused: Counter, resumed: Counter) -> None:
+        self.paused = paused
+        self.resumed = resumed
+
+
 class ByteCounters:
     """Where a connection counts its bytes. Slots, because the read and flush paths add to them directly."""
 

@@ -23,7 +23,7 @@ from ..buffer import Buffer
 from ..event.reactor import WRITE
 from . import closing, sockets
 from .connection import Connection
-from .settings import READ_SIZE
+from .settings import READ_SIZE, FlowCounters
 from .states import OPEN
 from .transport import RAW
 
@@ -79,10 +79,11 @@ class PipePool:
 class Splicer:
     """One direction of a proxied pair: from `source` to `sink`."""
 
-    __slots__ = ("_source", "_sink", "_pool")
+    __slots__ = ("_source", "_flow", "_sink", "_pool")
 
-    def __init__(self, source: Connection, sink: Connection, pool: PipePool) -> None:
+    def __init__(self, source: Connection, flow: FlowCounters, sink: Connection, pool: PipePool) -> None:
         self._source = source
+        self._flow = flow
         self._sink = sink
         self._pool = pool
 
@@ -161,6 +162,7 @@ class Splicer:
         while rest.size < left:
             rest.append(os.read(reader, left - rest.size))
         source.pause_reading(WAITING_FOR_SINK)
+        self._flow.paused.value += 1
         sink.on_drained = self._sink_drained
         sink.set_interest(sink.mask | WRITE)
         sink.write(rest, False)
@@ -168,16 +170,18 @@ class Splicer:
     def _sink_drained(self) -> None:
         """The sink's buffer is empty, or the sink is gone."""
         if WAITING_FOR_SINK in self._source.pauses:
+            self._flow.resumed.value += 1
             self._source.resume_reading(WAITING_FOR_SINK)
 
 
-def join(one: Connection, other: Connection, pool: PipePool) -> None:
-    """Let bulk between two open connections be spliced, in each direction in which no filter wants to see it."""
+def join(one: Connection, one_flow: FlowCounters, other: Connection, other_flow: FlowCounters, pool: PipePool) -> None:
+    """Let bulk between two open connections be spliced, in each direction in which no filter wants to see it. The flow
+    counters say how often reading of that connection was paused and resumed."""
     if not available() or _step_size(one, other) < SMALLEST_STEP:
         return
-    for source, sink in ((one, other), (other, one)):
+    for source, flow, sink in ((one, one_flow, other), (other, other_flow, one)):
         if _may_splice(source, sink):
-            source.splicer = Splicer(source, sink, pool).move
+            source.splicer = Splicer(source, flow, sink, pool).move
 
 
 def _step_size(one: Connection, other: Connection) -> int:

@@ -76,7 +76,7 @@ class Server:
         self._handler_exceptions = self._own.counter("handler_exceptions")
         self._stalls = self._own.counter("filter_chain_stalled")
         self.server_stats = ServerStats(
-            self.stats.scope("server"), lambda: int(self.reactor.clock() - self.started_at), lambda: len(self.table)
+            self.stats.scope("server"), lambda: int(self.reactor.clock() - self.started_at), self._downstream_connections
         )
         declare_process_stats(self.stats)
         self.access_logs = self._access_logs(extensions)
@@ -190,6 +190,10 @@ class Server:
         self.pool.close()
         self.wakeup.close()
         self.reactor.close()
+
+    def _downstream_connections(self) -> int:
+        """Connections of the listeners, the admin's not counted."""
+        return sum(listener.active for listener in self.listeners.listeners)
 
     # -- what goes wrong -------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import List, Optional, Sequence
 from ..config.model.cluster import Cluster as ClusterConfig
 from ..errors import Problem
 from ..network.address import address_of
-from ..network.settings import DEFAULT_BUFFER_LIMIT, ByteCounters, ConnectionSettings
+from ..network.settings import DEFAULT_BUFFER_LIMIT, ByteCounters, ConnectionSettings, FlowCounters
 from ..observe.log import component_logger
 from ..observe.stat_names import ClusterStats
 from ..observe.stats import Scope
@@ -38,6 +38,10 @@ class Cluster:
         self.observability_name = config.alt_stat_name or config.name
         self.stats = ClusterStats(scope)
         self.counters = ByteCounters(self.stats.upstream_cx_rx_bytes_total, self.stats.upstream_cx_tx_bytes_total)
+        self.flow = FlowCounters(
+            self.stats.upstream_flow_control_paused_reading_total,
+            self.stats.upstream_flow_control_resumed_reading_total,
+        )
         self.settings = settings
         self.connect_timeout = DEFAULT_CONNECT_TIMEOUT if config.connect_timeout is None else config.connect_timeout
         self.breakers = self._breakers("DEFAULT")

@@ -15,7 +15,7 @@ from proxy_core.filters.api import STOP_ITERATION, FilterStatus, NetworkFilter
 from proxy_core.network import sockets, splice
 from proxy_core.network.connection import Connection
 from proxy_core.network.handshake import establish
-from proxy_core.network.settings import READ_SIZE, ByteCounters, ConnectionSettings
+from proxy_core.network.settings import READ_SIZE, ByteCounters, ConnectionSettings, FlowCounters
 from proxy_core.network.splice import MOST_IDLE_PIPES, PIPE_SIZE, WAITING_FOR_SINK, PipePool
 from proxy_core.observe.stats import Counter
 from proxy_core.observe.stream_info import StreamInfo
@@ -158,7 +158,9 @@ class Joined:
             target = one.read_chain.filters()[0].filter
             assert isinstance(target, Forward)
             target.target = other
-        splice.join(self.source, self.sink, self.pool)
+        self.flow = FlowCounters(Counter("paused"), Counter("resumed"))
+        other_way = FlowCounters(Counter("paused"), Counter("resumed"))
+        splice.join(self.source, self.flow, self.sink, other_way, self.pool)
 
     def _connection(self, number: int, settings: Any) -> Tuple[Connection, Peer]:
         near, far = _tcp_pair()
@@ -279,7 +281,9 @@ def test_a_sink_that_takes_a_part_gets_the_rest_from_memory_and_the_source_waits
     assert source.pauses == (WAITING_FOR_SINK,) and not source.mask & READ
     assert sink.mask & WRITE and sink.write_buffer.size == sink.bytes_queued == source.bytes_read
     assert sink.bytes_sent == 0
+    assert (joined.flow.paused.value, joined.flow.resumed.value) == (1, 0)
     joined.reactor.turn(0)
+    assert (joined.flow.paused.value, joined.flow.resumed.value) == (1, 1)
     assert source.pauses == () and source.mask == READ and sink.mask == READ
     joined.reader.pump()
     assert bytes(joined.reader.got) == data[:len(joined.reader.got)]

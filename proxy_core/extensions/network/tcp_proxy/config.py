@@ -13,7 +13,7 @@ from ....config.model.access_log import AccessLog
 from ....config.model.core import BackoffStrategy, Percent
 from ....errors import ConfigError, Problem
 from ....filters.registry import FactoryContext
-from ....network.settings import ByteCounters
+from ....network.settings import ByteCounters, FlowCounters
 from ....observe.stat_names import TcpProxyStats
 
 _NAME = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -60,7 +60,7 @@ class TcpProxyConfig(Message):
     """Forwards bytes both ways between the client and a host of a cluster."""
 
     stat_prefix: str = plain(String(min_len=1), help="Stats are named tcp.<stat_prefix>.")
-    cluster: Optional[str] = optional(String(min_len=1), oneof="cluster_specifier", refers_to="cluster")
+    cluster: Optional[str] = optional(String(), oneof="cluster_specifier", refers_to="cluster")
     access_log: List[AccessLog] = repeated(Nested(AccessLog))
     max_connect_attempts: Optional[int] = optional(UInt32(gte=1), help="Default 1.")
     idle_timeout: Optional[float] = optional(Duration(gte=0), help="Silence both ways; default 1h, 0s = never.")
@@ -100,6 +100,10 @@ class Prepared:
         self.pool = context.pool
         self.stats = TcpProxyStats(context.stats.scope(f"tcp.{config.stat_prefix}"))
         self.counters = ByteCounters(self.stats.downstream_cx_rx_bytes_total, self.stats.downstream_cx_tx_bytes_total)
+        self.flow = FlowCounters(
+            self.stats.downstream_flow_control_paused_reading_total,
+            self.stats.downstream_flow_control_resumed_reading_total,
+        )
         problems: List[Problem] = []
         self.access_logs: Sequence[Any] = context.access_logs.build(
             config.access_log, f"{context.path}.access_log", problems

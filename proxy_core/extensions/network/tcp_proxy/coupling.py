@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from ....buffer import Buffer
 from ....filters.api import CONTINUE, STOP_ITERATION, ConnectionEvent, FilterStatus, ReadFilterCallbacks
 from ....network.connection import Connection
-from ....observe.stats import Counter
+from ....network.settings import FlowCounters
 
 UPSTREAM_FULL: Final = "upstream write buffer over its limit"
 DOWNSTREAM_FULL: Final = "downstream write buffer over its limit"
@@ -52,13 +52,12 @@ class UpstreamFilter:
 class BackPressure:
     """Callbacks of one connection that pause and resume reading of the other."""
 
-    __slots__ = ("_source", "_holder", "_paused", "_resumed", "_holds")
+    __slots__ = ("_source", "_holder", "_flow", "_holds")
 
-    def __init__(self, source: Connection, holder: str, paused: Counter, resumed: Counter) -> None:
+    def __init__(self, source: Connection, holder: str, flow: FlowCounters) -> None:
         self._source = source
         self._holder = holder
-        self._paused = paused
-        self._resumed = resumed
+        self._flow = flow
         self._holds = False
 
     def on_event(self, event: ConnectionEvent) -> None:
@@ -68,7 +67,7 @@ class BackPressure:
         """Stop the producer, unless it has ended anyway."""
         if self._source.is_open and not self._holds:
             self._holds = True
-            self._paused.value += 1
+            self._flow.paused.value += 1
             self._source.pause_reading(self._holder)
 
     def on_below_write_buffer_low_watermark(self) -> None:
@@ -76,5 +75,5 @@ class BackPressure:
         if self._holds:
             self._holds = False
             if self._source.is_open:
-                self._resumed.value += 1
+                self._flow.resumed.value += 1
                 self._source.resume_reading(self._holder)

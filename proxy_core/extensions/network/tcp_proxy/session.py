@@ -222,17 +222,11 @@ class Session:
             self._downstream.resume_reading(holder)
 
     def _couple(self, upstream: Connection) -> None:
-        splice.join(self._downstream, upstream, self._prepared.pool.pipes)
         assert self._cluster is not None
-        stats, cluster_stats = self._prepared.stats, self._cluster.stats
-        upstream.callbacks += (BackPressure(
-            self._downstream, UPSTREAM_FULL, stats.downstream_flow_control_paused_reading_total,
-            stats.downstream_flow_control_resumed_reading_total,
-        ),)
-        self._downstream.callbacks += (BackPressure(
-            upstream, DOWNSTREAM_FULL, cluster_stats.upstream_flow_control_paused_reading_total,
-            cluster_stats.upstream_flow_control_resumed_reading_total,
-        ),)
+        downstream, downstream_flow, upstream_flow = self._downstream, self._prepared.flow, self._cluster.flow
+        splice.join(downstream, downstream_flow, upstream, upstream_flow, self._prepared.pool.pipes)
+        upstream.callbacks += (BackPressure(downstream, UPSTREAM_FULL, downstream_flow),)
+        downstream.callbacks += (BackPressure(upstream, DOWNSTREAM_FULL, upstream_flow),)
 
     def on_pool_failure(self, failure: PoolFailure, reason: str, host: Host) -> None:
         """This attempt failed: try again, or tell the client."""
