@@ -137,9 +137,21 @@ class Report:
 
 
 class Message:
-    """Base of every configuration message. Instances are plain data; `None`, zero and empty mean unset."""
+    """Base of every configuration message. Instances are plain data; `None`, zero and empty mean unset.
+
+    Equality and repr are here, once, and not made by each dataclass (`eq=False, repr=False`): generating them for eighty
+    messages was 12 of the 100 ms that a start spends on imports.
+    """
 
     DESCRIPTOR: ClassVar[Descriptor]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __repr__(self) -> str:
+        found = [(name, getattr(self, name)) for name in self.DESCRIPTOR.fields]
+        shown = ", ".join(f"{name}={value!r}" for name, value in found if self.DESCRIPTOR.fields[name].is_set(value))
+        return f"{type(self).__name__}({shown})"
 
     def check(self, report: Report) -> None:
         """Rules that one field alone can't tell. Called after decoding; the default has none."""

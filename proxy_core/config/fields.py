@@ -6,7 +6,7 @@ A filter declares its configuration in its own file, like this:
 
     @message("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
              unsupported=("tunneling_config", "on_demand"), required_oneofs=("cluster_specifier",))
-    @dataclass
+    @dataclass(eq=False, repr=False)  # `Message` has them
     class TcpProxy(Message):
         \"\"\"One sentence for the schema.\"\"\"
 

@@ -23,7 +23,7 @@ RESPONSE_FLAGS = (
 
 
 @message("envoy.config.accesslog.v3.ComparisonFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class ComparisonFilter(Message):
     """A comparison with a number."""
 
@@ -32,7 +32,7 @@ class ComparisonFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.StatusCodeFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class StatusCodeFilter(Message):
     """By HTTP status."""
 
@@ -40,7 +40,7 @@ class StatusCodeFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.DurationFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class DurationFilter(Message):
     """By duration in milliseconds."""
 
@@ -48,7 +48,7 @@ class DurationFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.RuntimeFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class RuntimeFilter(Message):
     """A sample of all."""
 
@@ -58,7 +58,7 @@ class RuntimeFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.AndFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class AndFilter(Message):
     """All of several filters."""
 
@@ -66,7 +66,7 @@ class AndFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.OrFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class OrFilter(Message):
     """Any of several filters."""
 
@@ -74,7 +74,7 @@ class OrFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.HeaderFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class HeaderFilter(Message):
     """By a request header."""
 
@@ -82,7 +82,7 @@ class HeaderFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.ResponseFlagFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class ResponseFlagFilter(Message):
     """By response flag."""
 
@@ -90,7 +90,7 @@ class ResponseFlagFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.MetadataFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class MetadataFilter(Message):
     """By dynamic metadata."""
 
@@ -99,7 +99,7 @@ class MetadataFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.LogTypeFilter")
-@dataclass
+@dataclass(eq=False, repr=False)
 class LogTypeFilter(Message):
     """By the kind of record."""
 
@@ -112,7 +112,7 @@ class LogTypeFilter(Message):
     unsupported=("grpc_status_filter", "extension_filter"),
     required_oneofs=("filter_specifier",),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class AccessLogFilter(Message):
     """Which records are written."""
 
@@ -136,7 +136,7 @@ class AccessLogFilter(Message):
 
 
 @message("envoy.config.accesslog.v3.AccessLog")
-@dataclass
+@dataclass(eq=False, repr=False)
 class AccessLog(Message):
     """One access log."""
 

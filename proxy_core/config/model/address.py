@@ -18,7 +18,7 @@ _PIPE_PATH_LIMIT = 108  # bytes of sockaddr_un.sun_path, with the closing zero
     unsupported=("named_port", "resolver_name", "network_namespace_filepath"),
     required_oneofs=("port_specifier",),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class SocketAddress(Message):
     """An IP address with a port (a host name where the cluster type resolves names)."""
 
@@ -35,7 +35,7 @@ class SocketAddress(Message):
 
 
 @message("envoy.config.core.v3.Pipe")
-@dataclass
+@dataclass(eq=False, repr=False)
 class Pipe(Message):
     """A Unix domain socket."""
 
@@ -57,7 +57,7 @@ class Pipe(Message):
 @message(
     "envoy.config.core.v3.Address", unsupported=("envoy_internal_address",), required_oneofs=("address",)
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class Address(Message):
     """Where a socket listens or connects to."""
 
@@ -79,7 +79,7 @@ class Address(Message):
 
 
 @message("envoy.config.core.v3.CidrRange")
-@dataclass
+@dataclass(eq=False, repr=False)
 class CidrRange(Message):
     """A network: all addresses that begin with the same bits."""
 
@@ -104,7 +104,7 @@ class CidrRange(Message):
 
 
 @message("envoy.config.core.v3.TcpKeepalive")
-@dataclass
+@dataclass(eq=False, repr=False)
 class TcpKeepalive(Message):
     """TCP keepalive; a field that is not set leaves the system's value."""
 
@@ -116,7 +116,7 @@ class TcpKeepalive(Message):
 
 
 @message("envoy.config.core.v3.SocketOption", unsupported=("type", "ip_version"), required_oneofs=("value",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class SocketOption(Message):
     """A raw setsockopt(level, name, value)."""
 
@@ -131,7 +131,7 @@ class SocketOption(Message):
 
 
 @message("envoy.config.core.v3.SocketOptionsOverride")
-@dataclass
+@dataclass(eq=False, repr=False)
 class SocketOptionsOverride(Message):
     """Socket options instead of the listener's own."""
 
@@ -145,7 +145,7 @@ class SocketOptionsOverride(Message):
         "validate_network_namespaces",
     ),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class BindConfig(Message):
     """Where upstream connections come from."""
 

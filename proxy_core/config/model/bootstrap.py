@@ -17,7 +17,7 @@ from .matcher import check_regex
 
 
 @message("envoy.config.bootstrap.v3.Bootstrap.StaticResources", unsupported=("secrets",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class StaticResources(Message):
     """Listeners and clusters that are there from the start."""
 
@@ -26,7 +26,7 @@ class StaticResources(Message):
 
 
 @message("envoy.config.bootstrap.v3.Admin", unsupported=("socket_options", "allow_paths"))
-@dataclass
+@dataclass(eq=False, repr=False)
 class Admin(Message):
     """The admin server. Anybody who reaches it can stop the proxy: bind it to loopback or to a pipe."""
 
@@ -41,7 +41,7 @@ class Admin(Message):
     "envoy.config.bootstrap.v3.ClusterManager",
     unsupported=("outlier_detection", "load_stats_config", "enable_deferred_cluster_creation"),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class ClusterManager(Message):
     """What all clusters share."""
 
@@ -55,7 +55,7 @@ class ClusterManager(Message):
     "envoy.config.bootstrap.v3.RuntimeLayer",
     unsupported=("disk_layer", "rtds_layer"), required_oneofs=("layer_specifier",),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class RuntimeLayer(Message):
     """One layer of runtime values."""
 
@@ -67,7 +67,7 @@ class RuntimeLayer(Message):
 
 
 @message("envoy.config.bootstrap.v3.LayeredRuntime")
-@dataclass
+@dataclass(eq=False, repr=False)
 class LayeredRuntime(Message):
     """Values that can be overridden without a new configuration; a later layer wins."""
 
@@ -85,7 +85,7 @@ class LayeredRuntime(Message):
 
 
 @message("envoy.config.metrics.v3.TagSpecifier")
-@dataclass
+@dataclass(eq=False, repr=False)
 class TagSpecifier(Message):
     """A tag that is taken out of stat names, or put on all stats."""
 
@@ -103,7 +103,7 @@ class TagSpecifier(Message):
     "envoy.config.metrics.v3.StatsConfig",
     unsupported=("stats_matcher", "histogram_bucket_settings", "allow_default_tag_overrides"),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class StatsConfig(Message):
     """Tags of stats."""
 
@@ -112,7 +112,7 @@ class StatsConfig(Message):
 
 
 @message("envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig")
-@dataclass
+@dataclass(eq=False, repr=False)
 class DownstreamConnectionsConfig(Message):
     """The limit of open downstream connections of the whole process."""
 
@@ -120,7 +120,7 @@ class DownstreamConnectionsConfig(Message):
 
 
 @message("envoy.config.overload.v3.ResourceMonitor")
-@dataclass
+@dataclass(eq=False, repr=False)
 class ResourceMonitor(Message):
     """A resource that is watched."""
 
@@ -132,7 +132,7 @@ class ResourceMonitor(Message):
     "envoy.config.overload.v3.OverloadManager",
     unsupported=("actions", "buffer_factory_config", "loadshed_points"),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class OverloadManager(Message):
     """Limits of the whole process."""
 
@@ -154,7 +154,7 @@ class OverloadManager(Message):
         "enable_worker_cpu_affinity",
     ),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class Bootstrap(Message):
     """The whole configuration file."""
 

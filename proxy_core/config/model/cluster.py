@@ -20,7 +20,7 @@ LB_POLICY = Enum(
 
 
 @message("envoy.config.cluster.v3.CircuitBreakers.Thresholds", unsupported=("retry_budget",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class Thresholds(Message):
     """The limits for one priority."""
 
@@ -34,7 +34,7 @@ class Thresholds(Message):
 
 
 @message("envoy.config.cluster.v3.CircuitBreakers")
-@dataclass
+@dataclass(eq=False, repr=False)
 class CircuitBreakers(Message):
     """How much may be under way to a cluster at once."""
 
@@ -46,7 +46,7 @@ class CircuitBreakers(Message):
     "envoy.config.cluster.v3.UpstreamConnectionOptions",
     unsupported=("set_local_interface_name_on_upstream_connections", "happy_eyeballs_config"),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class UpstreamConnectionOptions(Message):
     """Options of upstream connections."""
 
@@ -70,7 +70,7 @@ class UpstreamConnectionOptions(Message):
         "per_connection_buffer_high_watermark_timeout", "stats_matcher", "queuing_policies",
     ),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class Cluster(Message):
     """A group of hosts that serve the same."""
 

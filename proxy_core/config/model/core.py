@@ -18,7 +18,7 @@ HEALTH_STATUS = Enum(UNKNOWN=0, HEALTHY=1, UNHEALTHY=2, DRAINING=3, TIMEOUT=4, D
 
 
 @message("envoy.config.core.v3.Locality")
-@dataclass
+@dataclass(eq=False, repr=False)
 class Locality(Message):
     """Where something runs: a region, a zone in it, a part of that."""
 
@@ -34,7 +34,7 @@ class Locality(Message):
         "listening_addresses", "dynamic_parameters",
     ),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class Node(Message):
     """Who this proxy is, as told to management servers and shown by the admin."""
 
@@ -45,7 +45,7 @@ class Node(Message):
 
 
 @message("envoy.config.core.v3.Metadata")
-@dataclass
+@dataclass(eq=False, repr=False)
 class Metadata(Message):
     """Opaque data for filters, by filter name."""
 
@@ -56,7 +56,7 @@ class Metadata(Message):
 
 
 @message("envoy.type.v3.Percent")
-@dataclass
+@dataclass(eq=False, repr=False)
 class Percent(Message):
     """A percentage."""
 
@@ -64,7 +64,7 @@ class Percent(Message):
 
 
 @message("envoy.type.v3.FractionalPercent")
-@dataclass
+@dataclass(eq=False, repr=False)
 class FractionalPercent(Message):
     """A fraction: numerator / denominator."""
 
@@ -80,7 +80,7 @@ class FractionalPercent(Message):
 
 
 @message("envoy.type.v3.Int64Range")
-@dataclass
+@dataclass(eq=False, repr=False)
 class Int64Range(Message):
     """Half-open range: start <= x < end."""
 
@@ -89,7 +89,7 @@ class Int64Range(Message):
 
 
 @message("envoy.type.v3.DoubleRange")
-@dataclass
+@dataclass(eq=False, repr=False)
 class DoubleRange(Message):
     """Half-open range: start <= x < end."""
 
@@ -98,7 +98,7 @@ class DoubleRange(Message):
 
 
 @message("envoy.config.core.v3.RuntimeUInt32")
-@dataclass
+@dataclass(eq=False, repr=False)
 class RuntimeUInt32(Message):
     """A number that a runtime key may override."""
 
@@ -107,7 +107,7 @@ class RuntimeUInt32(Message):
 
 
 @message("envoy.config.core.v3.RuntimeDouble")
-@dataclass
+@dataclass(eq=False, repr=False)
 class RuntimeDouble(Message):
     """A number that a runtime key may override."""
 
@@ -116,7 +116,7 @@ class RuntimeDouble(Message):
 
 
 @message("envoy.config.core.v3.RuntimePercent")
-@dataclass
+@dataclass(eq=False, repr=False)
 class RuntimePercent(Message):
     """A percentage that a runtime key may override."""
 
@@ -125,7 +125,7 @@ class RuntimePercent(Message):
 
 
 @message("envoy.config.core.v3.RuntimeFractionalPercent")
-@dataclass
+@dataclass(eq=False, repr=False)
 class RuntimeFractionalPercent(Message):
     """A fraction that a runtime key may override."""
 
@@ -134,7 +134,7 @@ class RuntimeFractionalPercent(Message):
 
 
 @message("envoy.config.core.v3.RuntimeFeatureFlag")
-@dataclass
+@dataclass(eq=False, repr=False)
 class RuntimeFeatureFlag(Message):
     """A switch that a runtime key may override."""
 
@@ -143,7 +143,7 @@ class RuntimeFeatureFlag(Message):
 
 
 @message("envoy.config.core.v3.BackoffStrategy")
-@dataclass
+@dataclass(eq=False, repr=False)
 class BackoffStrategy(Message):
     """Exponential backoff with full jitter."""
 
@@ -157,7 +157,7 @@ class BackoffStrategy(Message):
 
 
 @message("envoy.config.core.v3.TypedExtensionConfig")
-@dataclass
+@dataclass(eq=False, repr=False)
 class TypedExtensionConfig(Message):
     """A named extension with its configuration."""
 
@@ -166,7 +166,7 @@ class TypedExtensionConfig(Message):
 
 
 @message("envoy.config.core.v3.TransportSocket")
-@dataclass
+@dataclass(eq=False, repr=False)
 class TransportSocket(Message):
     """What lies between the kernel's socket and the filters: raw bytes or TLS."""
 
@@ -177,7 +177,7 @@ class TransportSocket(Message):
 @message(
     "envoy.config.core.v3.DataSource", unsupported=("watched_directory",), required_oneofs=("specifier",)
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class DataSource(Message):
     """Bytes from a file, from the configuration itself, or from the environment."""
 
@@ -218,7 +218,7 @@ def _unreadable(filename: Optional[str], error: Exception) -> str:
 
 
 @message("envoy.config.core.v3.JsonFormatOptions")
-@dataclass
+@dataclass(eq=False, repr=False)
 class JsonFormatOptions(Message):
     """How JSON log lines are printed."""
 
@@ -228,7 +228,7 @@ class JsonFormatOptions(Message):
 @message(
     "envoy.config.core.v3.SubstitutionFormatString", unsupported=("formatters",), required_oneofs=("format",)
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class SubstitutionFormatString(Message):
     """A format with command operators such as %START_TIME%, as text or as JSON."""
 

@@ -13,7 +13,7 @@ from .core import HEALTH_STATUS, FractionalPercent, Locality, Metadata
 
 
 @message("envoy.config.endpoint.v3.Endpoint.HealthCheckConfig")
-@dataclass
+@dataclass(eq=False, repr=False)
 class HealthCheckConfig(Message):
     """How this host is checked, where that differs from its traffic."""
 
@@ -24,7 +24,7 @@ class HealthCheckConfig(Message):
 
 
 @message("envoy.config.endpoint.v3.Endpoint.AdditionalAddress")
-@dataclass
+@dataclass(eq=False, repr=False)
 class EndpointAddress(Message):
     """One more address of the same host."""
 
@@ -32,7 +32,7 @@ class EndpointAddress(Message):
 
 
 @message("envoy.config.endpoint.v3.Endpoint", unsupported=("observability_name",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class Endpoint(Message):
     """A host."""
 
@@ -43,7 +43,7 @@ class Endpoint(Message):
 
 
 @message("envoy.config.endpoint.v3.LbEndpoint", unsupported=("endpoint_name",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class LbEndpoint(Message):
     """A host with what the balancer needs to know of it."""
 
@@ -57,7 +57,7 @@ class LbEndpoint(Message):
     "envoy.config.endpoint.v3.LocalityLbEndpoints",
     unsupported=("proximity", "load_balancer_endpoints", "leds_cluster_locality_config"),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class LocalityLbEndpoints(Message):
     """The hosts of one locality at one priority."""
 
@@ -69,7 +69,7 @@ class LocalityLbEndpoints(Message):
 
 
 @message("envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload")
-@dataclass
+@dataclass(eq=False, repr=False)
 class DropOverload(Message):
     """A share of the traffic that is dropped."""
 
@@ -78,7 +78,7 @@ class DropOverload(Message):
 
 
 @message("envoy.config.endpoint.v3.ClusterLoadAssignment.Policy")
-@dataclass
+@dataclass(eq=False, repr=False)
 class LoadAssignmentPolicy(Message):
     """How much health a priority needs."""
 
@@ -89,7 +89,7 @@ class LoadAssignmentPolicy(Message):
 
 
 @message("envoy.config.endpoint.v3.ClusterLoadAssignment", unsupported=("named_endpoints",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class ClusterLoadAssignment(Message):
     """All hosts of a cluster."""
 

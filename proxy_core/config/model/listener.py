@@ -14,7 +14,7 @@ from .core import TRAFFIC_DIRECTION, Metadata, TransportSocket
 
 
 @message("envoy.config.listener.v3.Filter", unsupported=("config_discovery",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class Filter(Message):
     """One network filter of a chain."""
 
@@ -23,7 +23,7 @@ class Filter(Message):
 
 
 @message("envoy.config.listener.v3.ListenerFilter", unsupported=("filter_disabled", "config_discovery"))
-@dataclass
+@dataclass(eq=False, repr=False)
 class ListenerFilter(Message):
     """A filter that looks at a connection's first bytes before its filter chain is chosen."""
 
@@ -32,7 +32,7 @@ class ListenerFilter(Message):
 
 
 @message("envoy.config.listener.v3.FilterChainMatch", unsupported=("address_suffix", "suffix_len"))
-@dataclass
+@dataclass(eq=False, repr=False)
 class FilterChainMatch(Message):
     """For which connections a chain is; what is not set matches all. The order of the criteria is Envoy's."""
 
@@ -57,7 +57,7 @@ class FilterChainMatch(Message):
 
 
 @message("envoy.config.listener.v3.FilterChain", unsupported=("use_proxy_proto",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class FilterChain(Message):
     """A transport and the filters behind it, for the connections that match."""
 
@@ -74,7 +74,7 @@ class FilterChain(Message):
 
 
 @message("envoy.config.listener.v3.AdditionalAddress")
-@dataclass
+@dataclass(eq=False, repr=False)
 class AdditionalAddress(Message):
     """One more address of the same listener."""
 
@@ -87,7 +87,7 @@ class AdditionalAddress(Message):
     "envoy.config.listener.v3.Listener.ConnectionBalanceConfig",
     unsupported=("extend_balance",), required_oneofs=("balance_type",),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class ConnectionBalanceConfig(Message):
     """How connections are shared out to workers; of no effect with one worker."""
 
@@ -103,7 +103,7 @@ class ConnectionBalanceConfig(Message):
         "bypass_overload_manager", "fcds_config", "stats_matcher",
     ),
 )
-@dataclass
+@dataclass(eq=False, repr=False)
 class Listener(Message):
     """A place where connections come in."""
 

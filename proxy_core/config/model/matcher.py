@@ -13,7 +13,7 @@ from .core import DoubleRange, Int64Range
 
 
 @message("envoy.type.matcher.v3.RegexMatcher.GoogleRE2")
-@dataclass
+@dataclass(eq=False, repr=False)
 class GoogleRE2(Message):
     """Names the regex engine; the only one there is."""
 
@@ -21,7 +21,7 @@ class GoogleRE2(Message):
 
 
 @message("envoy.type.matcher.v3.RegexMatcher")
-@dataclass
+@dataclass(eq=False, repr=False)
 class RegexMatcher(Message):
     """A regular expression that must match the whole string."""
 
@@ -33,7 +33,7 @@ class RegexMatcher(Message):
 
 
 @message("envoy.type.matcher.v3.StringMatcher", unsupported=("custom",), required_oneofs=("match_pattern",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class StringMatcher(Message):
     """A condition on a string."""
 
@@ -46,7 +46,7 @@ class StringMatcher(Message):
 
 
 @message("envoy.type.matcher.v3.ListStringMatcher")
-@dataclass
+@dataclass(eq=False, repr=False)
 class ListStringMatcher(Message):
     """Any of several conditions on a string."""
 
@@ -54,7 +54,7 @@ class ListStringMatcher(Message):
 
 
 @message("envoy.type.matcher.v3.DoubleMatcher", required_oneofs=("match_pattern",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class DoubleMatcher(Message):
     """A condition on a number."""
 
@@ -63,7 +63,7 @@ class DoubleMatcher(Message):
 
 
 @message("envoy.type.matcher.v3.ListMatcher", required_oneofs=("match_pattern",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class ListMatcher(Message):
     """A condition on a list: one of its values matches."""
 
@@ -71,7 +71,7 @@ class ListMatcher(Message):
 
 
 @message("envoy.type.matcher.v3.OrMatcher")
-@dataclass
+@dataclass(eq=False, repr=False)
 class OrMatcher(Message):
     """Any of several conditions on a value."""
 
@@ -79,7 +79,7 @@ class OrMatcher(Message):
 
 
 @message("envoy.type.matcher.v3.ValueMatcher", required_oneofs=("match_pattern",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class ValueMatcher(Message):
     """A condition on a JSON value."""
 
@@ -93,7 +93,7 @@ class ValueMatcher(Message):
 
 
 @message("envoy.type.matcher.v3.MetadataMatcher.PathSegment", required_oneofs=("segment",))
-@dataclass
+@dataclass(eq=False, repr=False)
 class PathSegment(Message):
     """One step down into a Struct."""
 
@@ -101,7 +101,7 @@ class PathSegment(Message):
 
 
 @message("envoy.type.matcher.v3.MetadataMatcher")
-@dataclass
+@dataclass(eq=False, repr=False)
 class MetadataMatcher(Message):
     """A condition on a value in the dynamic metadata."""
 
@@ -112,7 +112,7 @@ class MetadataMatcher(Message):
 
 
 @message("envoy.config.route.v3.HeaderMatcher")
-@dataclass
+@dataclass(eq=False, repr=False)
 class HeaderMatcher(Message):
     """A condition on an HTTP header; without a specifier: the header is there."""
 

@@ -13,7 +13,7 @@ from .registry import AccessLogExtension, compile_format
 
 
 @message("envoy.extensions.access_loggers.file.v3.FileAccessLog")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class FileAccessLog(Message):
     """Lines appended to a file."""
 

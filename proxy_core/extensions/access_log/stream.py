@@ -13,7 +13,7 @@ from .registry import AccessLogExtension, compile_format
 
 
 @message("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class StdoutAccessLog(Message):
     """Lines to standard output."""
 
@@ -23,7 +23,7 @@ class StdoutAccessLog(Message):
 
 
 @message("envoy.extensions.access_loggers.stream.v3.StderrAccessLog")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class StderrAccessLog(Message):
     """Lines to standard error."""
 

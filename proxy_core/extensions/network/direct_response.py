@@ -20,7 +20,7 @@ NAME = "envoy.filters.network.direct_response"
 
 
 @message("envoy.extensions.filters.network.direct_response.v3.Config")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class DirectResponseConfig(Message):
     """A fixed reply."""
 

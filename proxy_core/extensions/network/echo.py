@@ -14,7 +14,7 @@ from ...filters.registry import FactoryContext, NetworkExtension
 
 
 @message("envoy.extensions.filters.network.echo.v3.Echo")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class EchoConfig(Message):
     """Sends back what it receives. No fields."""
 

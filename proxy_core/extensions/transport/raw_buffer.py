@@ -11,7 +11,7 @@ from ...network.transport import RAW, Transport
 
 
 @message("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class RawBuffer(Message):
     """Bytes as they are. No fields."""
 

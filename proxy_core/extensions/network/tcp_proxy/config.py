@@ -25,7 +25,7 @@ CONNECT_MODES = Enum(IMMEDIATE=0, ON_DOWNSTREAM_DATA=1, ON_DOWNSTREAM_TLS_HANDSH
 
 
 @message(f"{_NAME}.WeightedCluster.ClusterWeight", unsupported=("metadata_match",))
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class ClusterWeight(Message):
     """One cluster and its share of the connections."""
 
@@ -34,7 +34,7 @@ class ClusterWeight(Message):
 
 
 @message(f"{_NAME}.WeightedCluster")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class WeightedCluster(Message):
     """Clusters that share the connections by weight."""
 
@@ -42,7 +42,7 @@ class WeightedCluster(Message):
 
 
 @message(f"{_NAME}.TcpAccessLogOptions")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class TcpAccessLogOptions(Message):
     """When lines are written besides the one at the end."""
 
@@ -55,7 +55,7 @@ class TcpAccessLogOptions(Message):
     "downstream_idle_timeout", "upstream_idle_timeout", "metadata_match", "tunneling_config", "hash_policy", "on_demand",
     "proxy_protocol_tlvs", "proxy_protocol_tlv_merge_policy",
 ), required_oneofs=("cluster_specifier",))
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class TcpProxyConfig(Message):
     """Forwards bytes both ways between the client and a host of a cluster."""
 

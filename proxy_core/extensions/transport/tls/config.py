@@ -21,7 +21,7 @@ SHA256_SIZE = 32
 
 
 @message(_PACKAGE + "TlsParameters", unsupported=("ecdh_curves", "signature_algorithms", "compliance_policies"))
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class TlsParameters(Message):
     """Which versions and ciphers a handshake may agree on."""
 
@@ -36,7 +36,7 @@ class TlsParameters(Message):
     _PACKAGE + "TlsCertificate",
     unsupported=("private_key_provider", "ocsp_staple", "signed_certificate_timestamp", "watched_directory", "pkcs12"),
 )
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class TlsCertificate(Message):
     """A certificate with its private key, in PEM."""
 
@@ -48,7 +48,7 @@ class TlsCertificate(Message):
 
 
 @message(_PACKAGE + "SubjectAltNameMatcher", unsupported=("oid",))
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class SubjectAltNameMatcher(Message):
     """A condition on the peer certificate's alternative names of one type."""
 
@@ -68,7 +68,7 @@ class SubjectAltNameMatcher(Message):
         "custom_validator_config", "only_verify_leaf_cert_crl", "max_verify_depth",
     ),
 )
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class CertificateValidationContext(Message):
     """How the peer's certificate is judged. With one of the last three a client must have a certificate."""
 
@@ -112,7 +112,7 @@ class CertificateValidationContext(Message):
         "custom_handshaker", "key_log",
     ),
 )
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class CommonTlsContext(Message):
     """What both ends of TLS configure."""
 
@@ -133,7 +133,7 @@ class CommonTlsContext(Message):
         "ocsp_staple_policy", "full_scan_certs_on_sni_mismatch", "disable_stateful_session_resumption",
     ),
 )
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class DownstreamTlsContext(Message):
     """TLS towards clients."""
 

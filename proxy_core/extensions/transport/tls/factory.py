@@ -6,7 +6,7 @@ import hashlib
 from typing import Callable, List, Optional, Sequence
 
 from ....errors import ConfigError, Problem
-from ....filters.registry import TransportContext, TransportExtension
+from ....filters.registry import TransportContext
 from ....network.tls import TlsTransport
 from ....network.transport import Transport
 from ....observe import x509
@@ -118,6 +118,3 @@ def _tell_expiration(certificates: CertificateSet, stats: SslStats) -> None:
     for kind, group in (("cert", certificates.chain), ("ca_cert", certificates.authorities)):
         if group:
             stats.set_expiration(f"unnamed_{kind}_{nameless}", min(one.not_after for _, one in group))
-
-
-EXTENSION = TransportExtension(config.DownstreamTlsContext, build)
