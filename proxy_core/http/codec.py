@@ -22,13 +22,13 @@ kept.
 
 from __future__ import annotations
 
-from typing import Dict, Final, Optional
+from typing import Callable, Dict, Final, Optional
 
 from ..errors import IllegalTransition
 from . import states
 from .body import DISCARD_READER, PAUSED_READER, Reader
-from .events import HTTP_10, HTTP_11, Data, Event, InformationalHead, RequestHead, ResponseHead
-from .events import ConnectionClosed, EndOfMessage, Waiting
+from .events import HTTP_10, HTTP_11, Event, InformationalHead, RequestHead, ResponseHead
+from .events import ConnectionClosed, EndOfMessage
 from .framing import RAW, UNTIL_CLOSE, is_upgrade, keeps_alive
 from .headers import Headers
 from .parser import Parser, RequestHeadReader, ResponseHeadReader
@@ -73,6 +73,23 @@ class _Codec:
         buffer = self._parser.buffer
         return buffer.data[buffer.pos :]
 
+    def _next(self, peer_does: Callable[[str], None], select_reader: Callable[[], None]) -> Event:
+        """What the parser says next. The end of a message or of the connection, and an error, move the peer's machine before
+        anybody hears of it; an error is kept and raised again."""
+        if self._error is not None:
+            raise self._error
+        try:
+            event = self._parser.next()
+        except ProtocolError as error:
+            self._error = error
+            peer_does(states.FAIL)
+            self.cycle.stop_keep_alive()
+            raise
+        if isinstance(event, (EndOfMessage, ConnectionClosed)):
+            peer_does(states.END if isinstance(event, EndOfMessage) else states.EOF)
+            select_reader()
+        return event
+
     def _finish(self, trailers: Optional[Headers]) -> bytes:
         wanted = trailers if self._settings.enable_trailers else None
         return self._writer.finish(wanted, self._settings.proper_case_words)
@@ -97,25 +114,9 @@ class ServerCodec(_Codec):
 
         Raises ProtocolError, and the same one again if asked again.
         """
-        if self._error is not None:
-            raise self._error
-        try:
-            event = self._parser.next()
-        except ProtocolError as error:
-            self._error = error
-            self.cycle.client_does(states.FAIL)
-            self.cycle.stop_keep_alive()
-            raise
-        if isinstance(event, (Data, Waiting)):
-            return event
+        event = self._next(self.cycle.client_does, self._select_reader)
         if isinstance(event, RequestHead):
             self._begin(event)
-        elif isinstance(event, EndOfMessage):
-            self.cycle.client_does(states.END)
-            self._select_reader()
-        elif isinstance(event, ConnectionClosed):
-            self.cycle.client_does(states.EOF)
-            self._select_reader()
         return event
 
     def send_informational(self, status: int = 100, headers: Optional[Headers] = None) -> bytes:
@@ -221,27 +222,11 @@ class ClientCodec(_Codec):
         ConnectionClosed means between two messages or before the first byte of a response; an end inside one
         is a ProtocolError. Raises ProtocolError, and the same one again if asked again.
         """
-        if self._error is not None:
-            raise self._error
-        try:
-            event = self._parser.next()
-        except ProtocolError as error:
-            self._error = error
-            self.cycle.server_does(states.FAIL)
-            self.cycle.stop_keep_alive()
-            raise
-        if isinstance(event, (Data, Waiting)):
-            return event
+        event = self._next(self.cycle.server_does, self._select_reader)
         if isinstance(event, ResponseHead):
             self._begin(event)
         elif isinstance(event, InformationalHead):
             self.cycle.server_does(states.INFORMATIONAL)
-        elif isinstance(event, EndOfMessage):
-            self.cycle.server_does(states.END)
-            self._select_reader()
-        elif isinstance(event, ConnectionClosed):
-            self.cycle.server_does(states.EOF)
-            self._select_reader()
         return event
 
     def send_request(self, head: RequestHead, end_stream: bool = False) -> bytes:

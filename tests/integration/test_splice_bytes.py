@@ -12,11 +12,10 @@ from proxy_core.extensions.network.tcp_proxy.coupling import DOWNSTREAM_FULL
 from proxy_core.network import sockets, splice
 from proxy_core.network.splice import PIPE_SIZE, WAITING_FOR_SINK, PipePool
 from tests.support.peers import Peer
-from tests.support.proxied import Proxied
+from tests.support.proxied import NewProxied, Proxied
 from tests.support.spliced import (
     MEGABYTE, Splices, block_sink, carry, deliver, digest, needs_splice, noise, stuck, warm,
 )
-from tests.integration.conftest import NewProxied
 
 KIB = 1024
 

@@ -12,9 +12,8 @@ from proxy_core.filters.api import CONTINUE, FilterStatus
 from proxy_core.network.close import ABORT_RESET, FLUSH_WRITE, NO_FLUSH
 from proxy_core.network.connection import Connection
 from proxy_core.network.splice import Splicer
-from tests.integration.conftest import NewProxied
 from tests.support.peers import Peer
-from tests.support.proxied import Proxied
+from tests.support.proxied import NewProxied, Proxied
 from tests.support.recording import RecordingFilter
 from tests.support.spliced import (
     MEGABYTE, Splices, block_sink, carry, descriptors, digest, needs_splice, noise, stuck, warm,

@@ -9,10 +9,9 @@ import pytest
 from proxy_core.buffer import Buffer
 from proxy_core.filters.api import CONTINUE, FilterStatus, NetworkFilter
 from proxy_core.network.connection import Connection
-from tests.integration.conftest import NewProxied
 from tests.support.engine import Engine, address, bootstrap, cluster, listener, network_filter
 from tests.support.peers import Server
-from tests.support.proxied import Proxied
+from tests.support.proxied import NewProxied, Proxied
 from tests.support.spliced import MEGABYTE, Splices, deliver, digest, needs_splice, noise
 from tests.support.tls_end import TlsPeer, client_context, transport_socket
 

@@ -99,3 +99,7 @@ class Proxied:
         for resource in ("connections", "pending_requests", "requests"):
             cluster = self.engine.clusters.get("c")
             assert cluster is not None and getattr(cluster.breakers, resource).used == 0, resource
+
+
+NewProxied = Callable[..., Proxied]
+"""The fixture `proxied`: makes sessions that are closed and checked after the test."""

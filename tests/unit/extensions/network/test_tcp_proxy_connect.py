@@ -12,8 +12,7 @@ import pytest
 from proxy_core.extensions.network.tcp_proxy.session import CONNECTING_HOLDER, EARLY_DATA_HOLDER
 from tests.support.engine import Engine, address, bootstrap, cluster, listener, network_filter
 from tests.support.peers import Server
-from tests.support.proxied import Proxied
-from tests.unit.extensions.network.conftest import NewProxied
+from tests.support.proxied import NewProxied, Proxied
 
 
 def test_bytes_go_both_ways_and_everything_is_counted(proxied: NewProxied) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.engine import access_log
-from tests.unit.extensions.network.conftest import NewProxied
+from tests.support.proxied import NewProxied
 
 HOST = access_log(
     "host=%UPSTREAM_HOST% tried=%UPSTREAM_HOSTS_ATTEMPTED% n=%UPSTREAM_REQUEST_ATTEMPT_COUNT% "

@@ -11,8 +11,7 @@ from proxy_core.extensions.network.tcp_proxy.timing import DRAIN_QUIET
 from proxy_core.network.states import Side
 from tests.support.engine import access_log
 from tests.support.peers import Peer
-from tests.support.proxied import Proxied
-from tests.unit.extensions.network.conftest import NewProxied
+from tests.support.proxied import NewProxied, Proxied
 
 BLOB = bytes(range(256)) * 6000  # 1.5 MB: more than the kernel holds with the buffers that `Proxied.pair` sets
 
