@@ -112,11 +112,6 @@ class Buffer:
         first = self.chunks[0]
         return memoryview(first)[self.start:] if self.start else first
 
-    @property
-    def chunk_count(self) -> int:
-        """How many pieces the bytes lie in."""
-        return len(self.chunks)
-
     def gather(self, most_bytes: int, most_chunks: int) -> List[Chunk]:
         """The first chunks, for `sendmsg`: no more than most_chunks, stopping once most_bytes are covered."""
         chunks: List[Chunk] = [self.front()]

@@ -42,6 +42,11 @@ _OTHER_OPTIONS: Final[Dict[str, Any]] = {
 }
 
 
+def version_text() -> str:
+    """What --version and /server_info print: parts between slashes as in Envoy, the last the interpreter."""
+    return f"proxy_core/{__version__}/Distribution/RELEASE/Python-{platform.python_version()}"
+
+
 def ready(host: AdminHost, request: Request) -> Response:
     """GET /ready: 200 only when live."""
     state = host.state()
@@ -52,7 +57,7 @@ def server_info(host: AdminHost, request: Request) -> Response:
     """GET /server_info. All fields are printed, empty ones too."""
     uptime = f"{int(host.reactor.clock() - host.started_at)}s"
     return json_reply({
-        "version": f"proxy_core/{__version__}/Distribution/RELEASE/Python-{platform.python_version()}",
+        "version": version_text(),
         "state": host.state(),
         "uptime_current_epoch": uptime,
         "uptime_all_epochs": uptime,

@@ -18,7 +18,7 @@ from ..network.address import Address
 from ..network.close import NO_FLUSH
 from ..network.closing import TRANSPORT_SOCKET_TIMEOUT
 from ..network.connection import Connection
-from ..network.facts import refresh_stream_info
+from ..network.facts import write_access_logs
 from ..network.handshake import establish
 from ..network.settings import ByteCounters, ConnectionSettings
 from ..observe.log import component_logger
@@ -187,7 +187,8 @@ class Listener:
         sock.close()
         _log.debug("closing connection from %s: no matching filter chain found", info.downstream_remote_address)
         info.end_mono = self._context.reactor.now
-        self._write_log(info)
+        for logger in self._access_logs:
+            logger.log(info, NO_LOG_TYPE)
 
     def _count_in(self, connection: Connection) -> None:
         """From here on the connection is counted, and `_finished` will be called for it."""
@@ -220,13 +221,7 @@ class Listener:
             "[C%d] closed: %s; %d bytes in, %d out", connection.id, connection.close_reason, connection.bytes_read,
             connection.bytes_sent,
         )
-        if self._access_logs:
-            refresh_stream_info(connection)
-            self._write_log(connection.info)
-
-    def _write_log(self, info: StreamInfo) -> None:
-        for logger in self._access_logs:
-            logger.log(info, NO_LOG_TYPE)
+        write_access_logs(self._access_logs, connection, NO_LOG_TYPE)
 
 
 def system_backlog() -> int:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Protocol, Sequence
+
+from ..observe.stream_info import StreamInfo
 from . import sockets
 from .connection import Connection
+
+
+class AccessLogger(Protocol):
+    """A configured access log."""
+
+    def log(self, info: StreamInfo, log_type: str) -> None:
+        """Write the line of this moment."""
 
 
 def local_address_text(connection: Connection) -> str:
@@ -11,6 +21,14 @@ def local_address_text(connection: Connection) -> str:
     if connection.local_address is None and connection.fd >= 0 and connection.remote_address is not None:
         return sockets.local_address_text(connection.sock, connection.remote_address.family)
     return connection.local_address.text if connection.local_address is not None else ""
+
+
+def write_access_logs(loggers: Sequence[AccessLogger], connection: Connection, log_type: str) -> None:
+    """One line about a downstream connection to each logger, with the counts of now."""
+    if loggers:
+        refresh_stream_info(connection)
+        for logger in loggers:
+            logger.log(connection.info, log_type)
 
 
 def refresh_stream_info(connection: Connection) -> None:

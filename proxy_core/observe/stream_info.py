@@ -106,12 +106,3 @@ class StreamInfo:
         """Record a response flag by its short name, once."""
         if flag not in self.response_flags:
             self.response_flags += (flag,)
-
-    def set_dynamic_metadata(self, namespace: str, values: Mapping[str, Any]) -> None:
-        """Merge `values` into the metadata of one filter's namespace."""
-        merged = {**self.dynamic_metadata.get(namespace, NOTHING), **values}
-        self.dynamic_metadata = {**self.dynamic_metadata, namespace: merged}
-
-    def set_filter_state(self, key: str, value: Any) -> None:
-        """Set one filter state object."""
-        self.filter_state = {**self.filter_state, key: value}

@@ -7,18 +7,13 @@ nobody knows of is found out in an incident.
 from __future__ import annotations
 
 import os
-import platform
 
-from .. import __version__
 from ..admin.process import HOT_RESTART_VERSION as HOT_RESTART_VERSION
+from ..admin.process import version_text as version_text
 from ..listener.listener import Listener
 from ..observe.log import component_logger
 from .options import Options
 from .server import Server
-
-def version_text() -> str:
-    """What --version and /server_info print: parts between slashes as in Envoy, the last the interpreter."""
-    return f"proxy_core/{__version__}/Distribution/RELEASE/Python-{platform.python_version()}"
 
 
 def announce(server: Server) -> None:

@@ -22,7 +22,7 @@ from ....network.close import ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_RESET, N
 from ....network import splice
 from ....network.closing import BoundedHolder
 from ....network.connection import Connection
-from ....network.facts import local_address_text
+from ....network.facts import local_address_text, write_access_logs
 from ....observe.log import component_logger
 from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
 from ....upstream.cluster import Cluster
@@ -30,11 +30,16 @@ from ....upstream.host import Host
 from ....upstream.tcp_pool import OVERFLOW, REMOTE, TIMEOUT, PooledConnection, PoolFailure
 from .config import Prepared
 from .coupling import DOWNSTREAM_FULL, UPSTREAM_FULL, BackPressure, UpstreamFilter
-from .logs import CONNECTED_LINE, END_LINE, PERIODIC_LINE, START_LINE, SessionLog
 from .timing import SessionTimers
 
 CONNECTING_HOLDER: Final = BoundedHolder("waiting for the upstream connection")  # the cluster has connect_timeout
 EARLY_DATA_HOLDER: Final = BoundedHolder("max_early_data_bytes reached before the upstream connected")
+
+# When access-log lines are written: at the end always, the others where configured.
+START_LINE: Final = "TcpConnectionStart"
+CONNECTED_LINE: Final = "TcpUpstreamConnected"
+PERIODIC_LINE: Final = "TcpPeriodic"
+END_LINE: Final = "TcpConnectionEnd"
 
 _log = component_logger("filter")
 
@@ -65,7 +70,7 @@ class Session:
     """The filter. See the module docstring for its states."""
 
     __slots__ = ("_prepared", "_downstream", "_upstream", "_pending", "_cluster", "_state", "_attempts", "_early",
-                 "_early_end", "_held_by", "_timers", "_retry", "_log", "_upstream_info", "_connecting_since", "_flushing")
+                 "_early_end", "_held_by", "_timers", "_retry", "_upstream_info", "_connecting_since", "_flushing")
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
@@ -80,7 +85,6 @@ class Session:
         self._held_by = ""
         self._timers: Optional[SessionTimers] = None
         self._retry: Optional[Timer] = None
-        self._log: Optional[SessionLog] = None
         self._upstream_info = UpstreamInfo()
         self._connecting_since: Optional[float] = None
         self._flushing = False
@@ -95,7 +99,6 @@ class Session:
         downstream.half_close_enabled = True
         downstream.counters = self._prepared.counters
         self._prepared.stats.downstream_cx_total.value += 1
-        self._log = SessionLog(self._prepared.access_logs, downstream)
         if self._prepared.access_logs:
             downstream.finalizers += (self._finalize,)
 
@@ -288,10 +291,9 @@ class Session:
 
     def write_log(self, log_type: str) -> None:
         """One access-log line of the given type, with the counts of now."""
-        assert self._log is not None
         if self._upstream is not None:
             self._note_upstream_bytes(self._upstream)
-        self._log.write(log_type)
+        write_access_logs(self._prepared.access_logs, self._downstream, log_type)
 
     def on_log_interval(self) -> None:
         """The periodic line is due."""
