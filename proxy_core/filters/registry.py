@@ -91,3 +91,21 @@ class TransportExtension(NamedTuple):
 
     config: Type[Any]
     build: Callable[[Any, TransportContext], Callable[[], Any]]
+
+
+class ListenerFilterContext(FactoryContext, Protocol):
+    """What a listener filter may use besides. scope: the `observe.stats.Scope` of its listener; `stats` is the root, where
+    most listener filters count (their stats are process-wide)."""
+
+    scope: Any
+
+
+class ListenerFilterExtension(NamedTuple):
+    """One kind of listener filter.
+
+    build: makes, once per listener, the callable that gives each accepted socket its `filters.listener_api.ListenerFilter`;
+    raises `errors.ConfigError` with paths below `context.path`.
+    """
+
+    config: Type[Any]
+    build: Callable[[Any, ListenerFilterContext], Callable[[], Any]]

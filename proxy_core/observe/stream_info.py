@@ -106,3 +106,12 @@ class StreamInfo:
         """Record a response flag by its short name, once."""
         if flag not in self.response_flags:
             self.response_flags += (flag,)
+
+    def set_dynamic_metadata(self, namespace: str, values: Mapping[str, Any]) -> None:
+        """Merge `values` into the metadata of one namespace (a filter's name), for access logs, RBAC and host selection."""
+        merged = {**self.dynamic_metadata.get(namespace, {}), **values}
+        self.dynamic_metadata = {**self.dynamic_metadata, namespace: merged}
+
+    def set_filter_state(self, name: str, value: Any) -> None:
+        """Put an object where later filters of this connection, and access logs, find it by name."""
+        self.filter_state = {**self.filter_state, name: value}
