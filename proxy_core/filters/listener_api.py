@@ -56,7 +56,10 @@ class AcceptedSocket(Protocol):
 class ListenerFilterCallbacks(Protocol):
     """The engine, as a listener filter sees it."""
 
-    socket: AcceptedSocket
+    @property
+    def socket(self) -> AcceptedSocket:
+        """The facts."""
+
     sock: Any
     """The `socket.socket`, for options (SO_ORIGINAL_DST). Not for reading."""
 

@@ -23,9 +23,14 @@ class ChainMatcher:
         self._unconditional = unconditional
         self._default = default
 
-    def find(self) -> Optional[FilterChain]:
-        """The chain for a connection; None if there is none for it."""
+    @property
+    def unconditional(self) -> Optional[FilterChain]:
+        """The chain for every connection, if there is one."""
         return self._unconditional or self._default
+
+    def find(self, facts: object) -> Optional[FilterChain]:
+        """The chain for a connection; None if there is none for it."""
+        return self.unconditional
 
 
 def problems(config: ListenerConfig, path: str) -> List[Problem]:

@@ -7,7 +7,7 @@ import random
 from typing import Any, Callable, Mapping
 
 from ..event.reactor import Reactor
-from ..filters.registry import FilterRegistry, TransportExtension
+from ..filters.registry import FilterRegistry, ListenerFilterExtension, TransportExtension
 from ..network.settings import ConnectionSettings
 from ..network.table import ConnectionTable
 from ..observe.certificates import CertificateStore
@@ -26,6 +26,7 @@ class ListenerContext:
     table: ConnectionTable
     registry: FilterRegistry
     transports: Mapping[str, TransportExtension]
+    listener_filters: Mapping[str, ListenerFilterExtension]
     settings: ConnectionSettings
     process_limit: ProcessLimit
     descriptors: DescriptorGuard
@@ -62,6 +63,13 @@ class TransportContext(FilterContext):
     certificates: CertificateStore
 
 
+@dataclasses.dataclass
+class ListenerFilterContext(FilterContext):
+    """`filters.registry.ListenerFilterContext` for one listener filter."""
+
+    scope: Scope
+
+
 def filter_context(server: ListenerContext, drain: DrainManager, path: str) -> FilterContext:
     """The context of the filter at `path`."""
     return FilterContext(
@@ -77,4 +85,14 @@ def transport_context(
     return TransportContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
         server.random, path, scope, connect_timeout, server.certificates,
+    )
+
+
+def listener_filter_context(
+    server: ListenerContext, drain: DrainManager, path: str, scope: Scope
+) -> ListenerFilterContext:
+    """The context of the listener filter at `path`."""
+    return ListenerFilterContext(
+        server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
+        server.random, path, scope,
     )

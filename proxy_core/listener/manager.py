@@ -15,12 +15,13 @@ from ..network.address import Address, address_of
 from ..network.settings import DEFAULT_BUFFER_LIMIT
 from ..observe.stat_names import ListenerManagerStats, ListenerStats
 from ..observe.stats import Scope
-from . import chain_match, filter_chain
+from . import chain_match, filter_chain, listener_filters
 from .chain_match import ChainMatcher
 from .context import ListenerContext
 from .drain import DrainManager
 from .filter_chain import FilterChain
 from .listener import Listener
+from .listener_filters import PreparedListenerFilter
 
 INBOUND = "INBOUND"
 
@@ -51,14 +52,15 @@ class ListenerManager:
             where = f"{path}.default_filter_chain"
             self._prepare(config.default_filter_chain, drain, where, scope, default, problems)
         access_logs = self._context.access_logs.build(config.access_log, f"{path}.access_log", problems)
+        filters = listener_filters.prepare(config, self._context, drain, path, scope, problems)
         if problems:
             raise ConfigError(problems)
         matcher = ChainMatcher(chains[0] if chains else None, default[0] if default else None)
-        self._add(config, addresses, matcher, drain, scope, access_logs)
+        self._add(config, addresses, matcher, drain, scope, access_logs, filters)
 
     def _add(
         self, config: ListenerConfig, addresses: List[Address], matcher: ChainMatcher, drain: DrainManager,
-        scope: Scope, access_logs: List[object],
+        scope: Scope, access_logs: List[object], filters: List[PreparedListenerFilter],
     ) -> None:
         context = self._context
         limit = config.per_connection_buffer_limit_bytes
@@ -70,7 +72,7 @@ class ListenerManager:
         stats = ListenerStats(scope)
         name = config.name or str(uuid.uuid4())
         self.listeners.append(
-            Listener(name, config, addresses, matcher, context, settings, stats, drain, access_logs)
+            Listener(name, config, addresses, matcher, context, settings, stats, drain, access_logs, filters)
         )
         self.stats.listener_added.inc()
         self.stats.total_listeners_active.set(len(self.listeners))

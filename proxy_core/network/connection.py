@@ -249,7 +249,7 @@ class Connection:
             return
         self.update_interest()
         if self.read_buffer.size:
-            self.reactor.defer(self._deliver_buffered, self)
+            self.reactor.defer(self.deliver_buffered, self)
         if self.transport.has_input:
             self.want_read()
 
@@ -261,7 +261,8 @@ class Connection:
         if self.transport.has_input and self.fd >= 0 and self.mask & READ:
             self._on_other(READ)
 
-    def _deliver_buffered(self) -> None:
+    def deliver_buffered(self) -> None:
+        """Bytes wait in the read buffer that no readiness will announce: give them to the filters."""
         if self.is_open and not self.pauses and self.write_state is not CONNECTING:
             self.read_chain.run(self.read_buffer, self.read_ended)
             self.chain_moved()

@@ -33,6 +33,19 @@ class Establishable(closing.Closable, Protocol):
     def on_lost(self, lost: sockets.ConnectionLost) -> None:
         """The peer is gone."""
 
+    def deliver_buffered(self) -> None:
+        """Give the filters what the read buffer holds."""
+
+
+def preload(conn: Establishable, data: bytes) -> None:
+    """Make `data`, which listener filters read from the socket, the first bytes of a connection. Before `establish`."""
+    plain = conn.transport.preload(data)
+    if plain:
+        conn.bytes_read += len(plain)
+        conn.counters.rx_total.value += len(plain)
+        conn.read_buffer.append(plain)
+        conn.reactor.defer(conn.deliver_buffered)
+
 
 def establish(conn: Establishable) -> None:
     """Go as far as possible now; raise Connected when bytes can flow."""

@@ -111,6 +111,11 @@ class TlsTransport:
 
     # -- handshake -------------------------------------------------------------------------------------------------
 
+    def preload(self, data: bytes) -> bytes:
+        """Wire bytes that were read before the connection existed, by a listener filter. Before the handshake."""
+        self._incoming.write(data)
+        return b""
+
     def handshake(self, sock: socket.socket) -> bool:
         """One step. True once it is done; TlsFailure when it can't be."""
         data = sockets.receive(sock, READ_AT_ONCE)

@@ -25,6 +25,10 @@ class Transport(Protocol):
     def attach(self, host: Any) -> None:
         """Called once before the handshake, with the connection: `want_read` and `want_flush` are for the transport to call."""
 
+    def preload(self, data: bytes) -> bytes:
+        """Wire bytes that were read before the connection existed, given before the first handshake step; the plain bytes
+        among them are returned."""
+
     def handshake(self, sock: socket.socket) -> bool:
         """One step towards readiness; True once bytes may be exchanged."""
 
@@ -68,6 +72,11 @@ class RawTransport:
     @staticmethod
     def attach(host: Any) -> None:
         """There is nothing to tell the connection."""
+
+    @staticmethod
+    def preload(data: bytes) -> bytes:
+        """All bytes are plain."""
+        return data
 
     @staticmethod
     def close(sock: socket.socket, goodbye: bool) -> None:

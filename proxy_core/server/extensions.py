@@ -13,7 +13,7 @@ from ..extensions.access_log import file, stream
 from ..extensions.access_log.registry import AccessLogExtension
 from ..extensions.network import custom, direct_response, echo, tcp_proxy
 from ..extensions.transport import raw_buffer, tls
-from ..filters.registry import FilterRegistry, TransportExtension
+from ..filters.registry import FilterRegistry, ListenerFilterExtension, TransportExtension
 
 
 class Extensions:
@@ -28,6 +28,10 @@ class Extensions:
         self.transports: Dict[str, TransportExtension] = {
             extension.config.DESCRIPTOR.full_name: extension for extension in transports
         }
+        listener_filters: List[ListenerFilterExtension] = []
+        self.listener_filters: Dict[str, ListenerFilterExtension] = {
+            extension.config.DESCRIPTOR.full_name: extension for extension in listener_filters
+        }
         access_logs: List[AccessLogExtension] = [file.EXTENSION, stream.STDOUT, stream.STDERR]
         self.access_logs: Dict[str, AccessLogExtension] = {
             extension.config.DESCRIPTOR.full_name: extension for extension in access_logs
@@ -36,6 +40,7 @@ class Extensions:
     def types(self) -> TypeRegistry:
         """What `@type` may name in a configuration."""
         classes = self.filters.configs()
+        classes += [extension.config for extension in self.listener_filters.values()]
         classes += [extension.config for extension in self.transports.values()]
         classes += [extension.config for extension in self.access_logs.values()]
         return TypeRegistry([*classes, DownstreamConnectionsConfig], python=self._loader)

@@ -89,7 +89,8 @@ class Server:
         )
         self.pool = TcpPool(self.reactor, self.table)
         self.context = ListenerContext(
-            self.reactor, self.stats, self.table, extensions.filters, extensions.transports, settings,
+            self.reactor, self.stats, self.table, extensions.filters, extensions.transports,
+            extensions.listener_filters, settings,
             self.process_limit, self.descriptors, self.clusters, self.pool, self.access_logs,
             self.runtime, self.random, wall_clock,
         )

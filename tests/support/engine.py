@@ -124,7 +124,8 @@ class Engine:
             self.reactor, _kept_logger(self.log_records), self.stats.scope("proxy_core").counter("descriptors_exhausted")
         )
         self.context = ListenerContext(
-            self.reactor, self.stats, self.table, self.extensions.filters, self.extensions.transports, settings,
+            self.reactor, self.stats, self.table, self.extensions.filters, self.extensions.transports,
+            self.extensions.listener_filters, settings,
             self.process_limit, self.descriptors, self.clusters, TcpPool(self.reactor, self.table),
             logs, runtime, random.Random(seed), self.clock,
         )
@@ -142,7 +143,7 @@ class Engine:
 
     def put_in_front(self, factory: FilterFactory, name: str = "main") -> None:
         """A filter of the test's own, first in the listener's chain."""
-        chain = self.listener(name)._matcher.find()
+        chain = self.listener(name)._matcher.unconditional
         assert chain is not None
         chain.factories.insert(0, factory)
 

@@ -9,7 +9,7 @@ from typing import Any, Dict, Optional
 from ...errors import ConfigError, Problem
 from ..context import join
 from ..descriptor import Message, Report, mapping, message, optional, plain
-from ..kinds import Bool, Bytes, Double, Duration, Enum, Int64, String, Struct, UInt32
+from ..kinds import Bool, Bytes, Double, Duration, Enum, Int32, Int64, String, Struct, UInt32
 from ..nested import AnyOf, AnyValue, Nested
 
 ROUTING_PRIORITY = Enum(DEFAULT=0, HIGH=1)
@@ -77,6 +77,15 @@ class FractionalPercent(Message):
     def fraction(self) -> float:
         """0.0 to 1.0; a numerator above the denominator counts as all."""
         return min(1.0, self.numerator / self._PARTS[self.denominator])
+
+
+@message("envoy.type.v3.Int32Range")
+@dataclass(eq=False, repr=False)
+class Int32Range(Message):
+    """Half-open range: start <= x < end."""
+
+    start: int = plain(Int32())
+    end: int = plain(Int32())
 
 
 @message("envoy.type.v3.Int64Range")

@@ -10,7 +10,7 @@ from ..kinds import Bool, Duration, Enum, String, UInt32
 from ..nested import AnyOf, AnyValue, Nested
 from .access_log import AccessLog
 from .address import Address, CidrRange, SocketOption, SocketOptionsOverride, TcpKeepalive
-from .core import TRAFFIC_DIRECTION, Metadata, TransportSocket
+from .core import TRAFFIC_DIRECTION, Int32Range, Metadata, TransportSocket
 
 
 @message("envoy.config.listener.v3.Filter", unsupported=("config_discovery",))
@@ -22,13 +22,42 @@ class Filter(Message):
     typed_config: Optional[AnyValue] = optional(AnyOf(), required=True, oneof="config_type")
 
 
-@message("envoy.config.listener.v3.ListenerFilter", unsupported=("filter_disabled", "config_discovery"))
+@message("envoy.config.listener.v3.ListenerFilterChainMatchPredicate", required_oneofs=("rule",))
+@dataclass(eq=False, repr=False)
+class ListenerFilterChainMatchPredicate(Message):
+    """For which connections a listener filter is switched off."""
+
+    or_match: Optional[MatchSet] = optional(Nested.later(lambda: MatchSet), oneof="rule")
+    and_match: Optional[MatchSet] = optional(Nested.later(lambda: MatchSet), oneof="rule")
+    not_match: Optional[ListenerFilterChainMatchPredicate] = optional(
+        Nested.later(lambda: ListenerFilterChainMatchPredicate), oneof="rule"
+    )
+    any_match: Optional[bool] = optional(Bool(only_true=True), oneof="rule")
+    destination_port_range: Optional[Int32Range] = optional(
+        Nested(Int32Range), oneof="rule", help="The end is exclusive."
+    )
+
+
+@message("envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet")
+@dataclass(eq=False, repr=False)
+class MatchSet(Message):
+    """At least two predicates."""
+
+    rules: List[ListenerFilterChainMatchPredicate] = repeated(
+        Nested(ListenerFilterChainMatchPredicate), min_items=2
+    )
+
+
+@message("envoy.config.listener.v3.ListenerFilter", unsupported=("config_discovery",))
 @dataclass(eq=False, repr=False)
 class ListenerFilter(Message):
     """A filter that looks at a connection's first bytes before its filter chain is chosen."""
 
     name: str = plain(String(min_len=1), help="Free text; the type decides.")
     typed_config: Optional[AnyValue] = optional(AnyOf(), required=True, oneof="config_type")
+    filter_disabled: Optional[ListenerFilterChainMatchPredicate] = optional(
+        Nested(ListenerFilterChainMatchPredicate), help="Where this holds, the filter is skipped."
+    )
 
 
 @message("envoy.config.listener.v3.FilterChainMatch", unsupported=("address_suffix", "suffix_len"))
