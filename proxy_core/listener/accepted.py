@@ -63,6 +63,9 @@ class Owner(Protocol):
     def on_passed(self, accepted: AcceptedSocket) -> None:
         """The filters are done; the socket and `data` are the owner's."""
 
+    def on_continued(self) -> None:
+        """The time is over; `on_passed` follows, because `continue_on_listener_filters_timeout` says so."""
+
     def on_refused(self, accepted: AcceptedSocket, ending: Ending, reason: str) -> None:
         """The socket is closed. reason: a sentence for the log."""
 
@@ -177,6 +180,8 @@ class AcceptedSocket:
             self._close(Ending.TIMEOUT, f"{Ending.TIMEOUT.value} reached")
             return
         self._tell_closed()
+        if self._owner is not None:
+            self._owner.on_continued()
         self._pass()
 
     # -- the filters, one after the other --------------------------------------------------------------------------
@@ -259,9 +264,9 @@ class AcceptedSocket:
         owner.on_refused(self, ending, reason)
 
     def release(self) -> None:
-        """Close the socket itself."""
+        """Close the socket itself. A client whose bytes nobody took sees a RST, as it does where they were only peeked at."""
         self.reactor.unwatch(self.sock.fileno())
-        self.sock.close()
+        sockets.close(self.sock, reset=bool(self.data))
 
     def _tell_closed(self) -> None:
         current, self._current = self._current, None

@@ -65,7 +65,7 @@ class StreamInfo:
         "wire_bytes_sent", "response_flags", "response_code_details", "connection_termination_details",
         "downstream_local_close_reason", "downstream_detected_close_type", "downstream_transport_failure_reason",
         "requested_server_name", "alpn", "stream_id", "dynamic_metadata", "filter_state", "upstream", "tls",
-        "close_reason", "refresh", "http", "metadata",
+        "close_reason", "refresh", "http", "metadata", "ja3_hash", "ja4_hash",
     )
 
     def __init__(self, connection_id: int, start_wall: float, start_mono: float) -> None:
@@ -90,6 +90,8 @@ class StreamInfo:
         self.downstream_detected_close_type = NORMAL
         self.downstream_transport_failure_reason = ""
         self.requested_server_name = ""
+        self.ja3_hash = ""  # by tls_inspector, with or without a TLS session of ours
+        self.ja4_hash = ""
         self.alpn = ""
         self.stream_id = ""  # uuid4 text, "" until somebody asks for it
         self.dynamic_metadata: Mapping[str, Mapping[str, Any]] = NOTHING

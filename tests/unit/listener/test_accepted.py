@@ -77,6 +77,7 @@ class Phase:
         self.far, near = socket.socketpair()
         near.setblocking(False)
         self.passed: Optional[bytes] = None
+        self.continued = 0
         self.refused: Optional[Tuple[Ending, str]] = None
         info = StreamInfo(0, 0.0, 0.0)
         self.accepted = AcceptedSocket(near, self.reactor, info, PEER, LOCAL)
@@ -86,6 +87,9 @@ class Phase:
     def on_passed(self, accepted: AcceptedSocket) -> None:
         assert self.passed is None and self.refused is None
         self.passed = bytes(accepted.data)
+
+    def on_continued(self) -> None:
+        self.continued += 1
 
     def on_refused(self, accepted: AcceptedSocket, ending: Ending, reason: str) -> None:
         assert self.passed is None and self.refused is None
@@ -233,7 +237,7 @@ def test_after_the_timeout_the_connection_may_go_on_with_everything_that_came(ph
     one.send(b"ab")
     one.advance(1.1)
     assert one.passed == b"ab"
-    assert needs.closed == 1
+    assert needs.closed == 1 and one.continued == 1
 
 
 def test_no_timer_when_it_is_switched_off(phase: Callable[..., Phase]) -> None:
