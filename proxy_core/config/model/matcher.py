@@ -9,6 +9,7 @@ from typing import List, Optional
 from ..descriptor import Empty, Message, Report, message, optional, plain, repeated
 from ..kinds import Bool, Double, String, UInt32
 from ..nested import Nested
+from .address import CidrRange
 from .core import DoubleRange, Int64Range
 
 
@@ -109,6 +110,33 @@ class MetadataMatcher(Message):
     path: List[PathSegment] = repeated(Nested(PathSegment), min_items=1)
     value: Optional[ValueMatcher] = optional(Nested(ValueMatcher), required=True)
     invert: bool = plain(Bool())
+
+
+@message("envoy.type.matcher.v3.AddressMatcher")
+@dataclass(eq=False, repr=False)
+class AddressMatcher(Message):
+    """A condition on an IP address."""
+
+    ranges: List[CidrRange] = repeated(Nested(CidrRange), help="It is in one of these.")
+    invert_match: bool = plain(Bool())
+
+
+@message("envoy.type.matcher.v3.FilterStateMatcher", required_oneofs=("matcher",))
+@dataclass(eq=False, repr=False)
+class FilterStateMatcher(Message):
+    """A condition on an object that a filter left on the connection."""
+
+    key: str = plain(String(min_len=1), help="The object's name.")
+    string_match: Optional[StringMatcher] = optional(Nested(StringMatcher), oneof="matcher")
+    address_match: Optional[AddressMatcher] = optional(Nested(AddressMatcher), oneof="matcher")
+
+
+@message("envoy.type.matcher.v3.PathMatcher", required_oneofs=("rule",))
+@dataclass(eq=False, repr=False)
+class PathMatcher(Message):
+    """A condition on the path of a URL, without query and fragment."""
+
+    path: Optional[StringMatcher] = optional(Nested(StringMatcher), oneof="rule")
 
 
 @message("envoy.config.route.v3.HeaderMatcher")
