@@ -1,10 +1,11 @@
 """The program: `python -m proxy_core`. One table of commands; without one, Envoy's flags.
 
     -c FILE, --mode validate ...     as Envoy (`server.flags`)
-    validate, schema, demo, tcp ...  friendlier ways (COMMANDS)
+    validate, explain, demo, tcp ...  friendlier ways (COMMANDS)
 
 Results go to standard output, diagnostics to standard error. Exit codes: 0 ok, 1 a configuration or run-time
-error, 2 wrong usage, 130 interrupted before the server could handle signals.
+error, 2 wrong usage, 3 `explain` found no filter chain, 130 interrupted before the server could handle
+signals.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence
 from .server.arguments import FAILED, INTERRUPTED, OK, USAGE, program_name, say_error, suggestion
 from .server.command import serve
 from .server.demo import demo_command
+from .server.explain_command import explain_command
 from .server.flags import options_of, serve_parser
 from .server.forward import tcp_command
 from .server.options import VALIDATE
@@ -68,6 +70,7 @@ def help_command(prog: str, arguments: Sequence[str]) -> int:
 
 COMMANDS: Mapping[str, Command] = MappingProxyType({
     "validate": Command(validate_command, "FILE", "check a configuration: all mistakes at once"),
+    "explain": Command(explain_command, "-c FILE ...", "which filter chain a connection would get, and why"),
     "schema": Command(schema_command, "", "print the JSON Schema of the configuration, for editors"),
     "demo": Command(demo_command, "", "two backends, a proxy and traffic to look at; --once for one request"),
     "tcp": Command(tcp_command, "LISTEN UPSTREAM...", "just forward: tcp :8080 10.0.0.1:80 10.0.0.2:80"),

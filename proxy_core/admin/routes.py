@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, Final, List, Tuple
 
 from ..observe.log import component_logger
-from . import actions, config_dump, connections, inventory, log_levels, pages, process, stats
+from . import actions, config_dump, connections, explain, inventory, log_levels, pages, process, stats
 from .api import Param, Request, Response, Route, text
 from .host import AdminHost
 
@@ -104,6 +104,16 @@ _ABOUT_CONFIG: Final = (
     Route(
         "/connections", connections.connections, "print open connections (not in Envoy)", False, (_FORMAT,)
     ),
+    Route("/explain", explain.explain, "which filter chain a connection would get (not in Envoy)", False, (
+        Param("dst", "Where the connection goes, IP:PORT; not needed with one listener"),
+        Param("src", "The client, IP or IP:PORT"),
+        Param("direct_src", "The peer of the TCP connection, if a PROXY header tells of another client"),
+        Param("sni", "The server name it asks for"),
+        Param("alpn", "The protocols it offers, separated by commas"),
+        Param("transport", "Default: tls if sni or alpn is given", ("tls", "raw_buffer")),
+        Param("listener", "The name of the listener, if dst does not tell"),
+        _FORMAT,
+    )),
     Route("/init_dump", process.init_dump, "dump current Envoy init manager information (experimental)"),
     Route("/config_dump", config_dump.config_dump, "dump current Envoy configs", False, _DUMP_PARAMS),
 )

@@ -13,6 +13,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..errors import Problem
 from .check_chains import IsTerminal, chain_problems
+from .check_unreachable import unreachable_chains
 from .context import did_you_mean
 from .descriptor import walk
 from .model.address import Address, SocketAddress, parse_ip
@@ -20,7 +21,7 @@ from .model.bootstrap import Bootstrap, StaticResources
 from .model.cluster import Cluster
 from .model.listener import Listener
 
-__all__ = ["Checked", "IsTerminal", "check"]
+__all__ = ["Checked", "IsTerminal", "check", "check_listener"]
 
 _DNS_HINT = ". Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'"
 _MAX_GUESSES = 500  # with more clusters, looking for the nearest name would cost minutes in all
@@ -54,7 +55,11 @@ def check(bootstrap: Bootstrap, is_terminal: Optional[IsTerminal] = None) -> Che
     if manager is not None and manager.upstream_bind_config is not None:
         source = manager.upstream_bind_config.source_address
         problems.extend(_ip_problems(source, "cluster_manager.upstream_bind_config.source_address"))
-    return Checked(problems, list(_unknown_clusters(bootstrap, resources.clusters)))
+    warnings = list(_unknown_clusters(bootstrap, resources.clusters))
+    if not problems:
+        for index, listener in enumerate(resources.listeners):
+            warnings.extend(unreachable_chains(listener, f"static_resources.listeners[{index}]"))
+    return Checked(problems, warnings)
 
 
 def _clusters(clusters: List[Cluster]) -> Iterator[Problem]:
@@ -88,30 +93,34 @@ def _listeners(listeners: List[Listener], is_terminal: Optional[IsTerminal]) -> 
     owners: Dict[str, int] = {}  # address -> the listener that has it
     for index, listener in enumerate(listeners):
         path = f"static_resources.listeners[{index}]"
-        label = listener.address.text if listener.address is not None else ""
-        if listener.address is None:
-            text = f"error adding listener named '{listener.name}': address is necessary"
-            yield Problem(f"{path}.address", text)
-        if not listener.filter_chains and listener.default_filter_chain is None:
-            text = f"error adding listener '{label}': no filter chains specified"
-            yield Problem(f"{path}.filter_chains", text)
-        yield from _listener_addresses(listener, path, index, owners)
-        yield from chain_problems(listener, path, label, is_terminal)
+        yield from check_listener(listener, path, is_terminal)
+        for where, address in _listener_addresses(listener, path):
+            if address is None or not address.text or _is_any_port(address):
+                continue
+            # Twice in one listener is allowed, as in Envoy.
+            if owners.setdefault(address.text, index) != index:
+                yield Problem(where, _DUPLICATE.format(listener.name, address.text))
 
 
-def _listener_addresses(
-    listener: Listener, path: str, index: int, owners: Dict[str, int]
-) -> Iterator[Problem]:
+def check_listener(listener: Listener, path: str, is_terminal: Optional[IsTerminal]) -> Iterator[Problem]:
+    """What is wrong with the listener at `path`, whatever others there are."""
+    label = listener.address.text if listener.address is not None else ""
+    if listener.address is None:
+        text = f"error adding listener named '{listener.name}': address is necessary"
+        yield Problem(f"{path}.address", text)
+    if not listener.filter_chains and listener.default_filter_chain is None:
+        text = f"error adding listener '{label}': no filter chains specified"
+        yield Problem(f"{path}.filter_chains", text)
+    for where, address in _listener_addresses(listener, path):
+        yield from _ip_problems(address, where)
+    yield from chain_problems(listener, path, label, is_terminal)
+
+
+def _listener_addresses(listener: Listener, path: str) -> List[Tuple[str, Optional[Address]]]:
     addresses: List[Tuple[str, Optional[Address]]] = [(f"{path}.address", listener.address)]
     for extra, one in enumerate(listener.additional_addresses):
         addresses.append((f"{path}.additional_addresses[{extra}].address", one.address))
-    for where, address in addresses:
-        yield from _ip_problems(address, where)
-        if address is None or not address.text or _is_any_port(address):
-            continue
-        # Twice in one listener is allowed, as in Envoy.
-        if owners.setdefault(address.text, index) != index:
-            yield Problem(where, _DUPLICATE.format(listener.name, address.text))
+    return addresses
 
 
 def _is_any_port(address: Address) -> bool:

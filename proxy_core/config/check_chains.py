@@ -6,18 +6,15 @@ Mirrors Envoy's `Configuration::FilterChainUtility` and `FilterChainManagerImpl:
 from __future__ import annotations
 
 import json
-from itertools import product
-from math import prod
-from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..errors import Problem
-from .model.address import CidrRange
+from .chain_criteria import Keys, keys_of
+from .chain_tree import build, leaves
 from .model.listener import FilterChain, FilterChainMatch, Listener
 
 IsTerminal = Callable[[str], bool]
-_Criteria = List[FrozenSet[object]]
 
-_MAX_LEAVES = 10_000
 _OVERLAP = "multiple filter chains with overlapping matching rules are defined"
 
 
@@ -60,7 +57,7 @@ def factory_name(type_name: str) -> str:
 
 def _same_match(chains: Sequence[Tuple[str, FilterChain]], prefix: str) -> Iterator[Problem]:
     whole: Dict[str, FilterChain] = {}
-    taken = _Taken()
+    different: List[Tuple[str, Keys]] = []
     for path, chain in chains:
         match = chain.filter_chain_match or FilterChainMatch()
         text = json.dumps(match.to_json(), separators=(",", ":"), ensure_ascii=False)
@@ -68,61 +65,26 @@ def _same_match(chains: Sequence[Tuple[str, FilterChain]], prefix: str) -> Itera
         if twin is not chain:
             same = f"filter chain '{chain.name}' has the same matching rules defined as '{twin.name}'"
             yield Problem(f"{path}.filter_chain_match", f"{prefix}{same}. duplicate matcher is: {text}")
-        elif taken.add(_criteria(match)):
-            yield Problem(f"{path}.filter_chain_match", prefix + _OVERLAP)
-
-
-class _Taken:
-    """The connections that earlier chains are for. Two chains overlap if all nine criteria have a value in
-    common.
-
-    A chain with few combinations of values is entered as combinations (Envoy's matching tree has one leaf for
-    each), so that thousands of chains are cheap; one with too many is compared with every other chain.
-    """
-
-    def __init__(self) -> None:
-        self._leaves: Set[Tuple[object, ...]] = set()
-        self._large: List[_Criteria] = []
-        self._all: List[_Criteria] = []
-
-    def add(self, criteria: _Criteria) -> bool:
-        """Enter one chain; True if it overlaps an earlier one."""
-        small = prod(len(values) for values in criteria) <= _MAX_LEAVES
-        if small:
-            leaves = set(product(*criteria))
-            overlaps = not leaves.isdisjoint(self._leaves) or any(_meet(criteria, one) for one in self._large)
-            self._leaves |= leaves
-        else:
-            overlaps = any(_meet(criteria, one) for one in self._all)
-            self._large.append(criteria)
-        self._all.append(criteria)
-        return overlaps
-
-
-def _meet(one: _Criteria, other: _Criteria) -> bool:
-    return not any(mine.isdisjoint(theirs) for mine, theirs in zip(one, other))
-
-
-def _criteria(match: FilterChainMatch) -> _Criteria:
-    """The values of each criterion; one that is not set has one value of its own."""
-    return [
-        frozenset([match.destination_port or 0]),
-        frozenset(_networks(match.prefix_ranges)),
-        frozenset([name.lower() for name in match.server_names] or [""]),
-        frozenset([match.transport_protocol]),
-        frozenset(match.application_protocols or [""]),
-        frozenset(_networks(match.direct_source_prefix_ranges)),
-        frozenset([match.source_type]),
-        frozenset(_networks(match.source_prefix_ranges)),
-        frozenset(match.source_ports or [0]),
-    ]
-
-
-def _networks(ranges: List[CidrRange]) -> List[str]:
-    result = []
-    for one in ranges:
+            continue
         try:
-            result.append(str(one.network()))
-        except ValueError:  # reported while decoding
-            result.append(one.address_prefix)
-    return result or [""]
+            different.append((path, keys_of(match)))
+        except ValueError:  # a range that is none, reported while decoding
+            continue
+    for position in overlapping([keys for _, keys in different]):
+        yield Problem(f"{different[position][0]}.filter_chain_match", prefix + _OVERLAP)
+
+
+def overlapping(chains: Sequence[Keys]) -> List[int]:
+    """The positions of the chains that want a connection which an earlier one has, or the same one twice, in
+    order.
+
+    Two chains overlap if all nine criteria have a key in common: then Envoy's matching tree has one place for
+    both.
+    """
+    found = set()
+    for position, keys in enumerate(chains):
+        if any(len(set(one)) < len(one) for one in keys):
+            found.add(position)
+    for leaf in leaves(build(chains)):
+        found.update(leaf.members[1:])
+    return sorted(found)

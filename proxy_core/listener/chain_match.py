@@ -1,48 +1,65 @@
-"""Which filter chain a connection gets.
+"""Which filter chain a connection gets. Mirrors Envoy's `FilterChainManagerImpl`.
 
-For now a listener has one chain without conditions, or a default chain; the criteria of `filter_chain_match` are decoded and
-checked, but a chain that uses one is refused at load rather than matched wrongly.
+The chains of a listener become a tree by criterion (`config.chain_tree`), the tree a lookup (`chain_lookup`);
+both are made once. A search follows the most specific entry of each of the nine criteria in turn and never
+comes back: where nothing fits any more, the default chain takes the connection, or nobody does. `explain`
+says why.
 """
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Dict, Generic, List, Optional, Sequence, Tuple, TypeVar
 
-from ..config.model.listener import FilterChain as FilterChainConfig
-from ..config.model.listener import Listener as ListenerConfig
-from ..errors import Problem
-from .filter_chain import FilterChain
+from ..config.chain_criteria import Keys, keys_of
+from ..config.chain_tree import Leaf, Tree, build
+from ..config.model.listener import FilterChainMatch
+from .chain_explain import Explanation, Named, explain
+from .chain_lookup import ConnectionFacts, Found, Node, lookup
 
-
-class ChainMatcher:
-    """The chains of one listener."""
-
-    __slots__ = ("_unconditional", "_default")
-
-    def __init__(self, unconditional: Optional[FilterChain], default: Optional[FilterChain]) -> None:
-        self._unconditional = unconditional
-        self._default = default
-
-    @property
-    def unconditional(self) -> Optional[FilterChain]:
-        """The chain for every connection, if there is one."""
-        return self._unconditional or self._default
-
-    def find(self, facts: object) -> Optional[FilterChain]:
-        """The chain for a connection; None if there is none for it."""
-        return self.unconditional
+T = TypeVar("T", bound=Named)
 
 
-def problems(config: ListenerConfig, path: str) -> List[Problem]:
-    """Conditions that are not supported yet."""
-    found = []
-    for index, chain in enumerate(config.filter_chains):
-        if not is_unconditional(chain):
-            where = f"{path}.filter_chains[{index}].filter_chain_match"
-            found.append(Problem(where, "choosing among filter chains is not supported by proxy_core yet"))
-    return found
+class ChainMatcher(Generic[T]):
+    """The chains of one listener.
 
+    chains: their conditions (None: there are none) and what a search for them returns, in the order of the
+    configuration, which has been checked: were two chains for one connection, the first would get it.
+    default: for connections that no chain is for.
 
-def is_unconditional(chain: FilterChainConfig) -> bool:
-    """Whether this chain takes every connection."""
-    return chain.filter_chain_match is None or not chain.filter_chain_match.to_json()
+    unconditional: the answer for every connection if nothing needs to be known of one to tell, else None.
+    """
+
+    __slots__ = ("chains", "default", "unconditional", "_keys", "_root")
+
+    def __init__(self, chains: Sequence[Tuple[Optional[FilterChainMatch], T]], default: Optional[T]) -> None:
+        self.chains: List[T] = [chain for _, chain in chains]
+        self.default = default
+        self._keys: List[Keys] = [keys_of(match) for match, _ in chains]
+        tree = build(self._keys)
+        self._root = self._prepare(tree, {})
+        self.unconditional: Optional[T] = self._chain_of(tree) if isinstance(tree, Leaf) else None
+
+    def find(self, facts: ConnectionFacts) -> Optional[T]:
+        """The chain for a connection of which `facts` are known; None if there is none for it."""
+        return self._root.find(facts)
+
+    def explain(self, facts: ConnectionFacts) -> Explanation[T]:
+        """The chain that `find` returns, and for each other one what ruled it out. Slow: it looks at every
+        chain.
+        """
+        return explain(self.chains, self._keys, self.default, facts)
+
+    def _chain_of(self, leaf: Leaf) -> Optional[T]:
+        return self.chains[leaf.members[0]] if leaf.members else self.default
+
+    def _prepare(self, tree: Tree, done: Dict[int, Node[Optional[T]]]) -> Node[Optional[T]]:
+        """The lookup for a subtree; `done` holds those of shared ones by their id."""
+        node = done.get(id(tree))
+        if node is None:
+            if isinstance(tree, Leaf):
+                node = Found(self._chain_of(tree))
+            else:
+                children = {key: self._prepare(child, done) for key, child in tree.children.items()}
+                node = lookup(tree.criterion, children, Found(self.default))
+            done[id(tree)] = node
+        return node
