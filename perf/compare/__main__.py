@@ -77,7 +77,7 @@ def take_turns(
             for work in (works.WORKS[name] for name in names):
                 for engine in found:
                     key = engine.name, work.name
-                    if key in failed or (work.filters and not engine.has_filters):
+                    if key in failed or (work.filters and not engine.has_filters) or (work.tls and not engine.has_tls):
                         continue
                     _progress(f"round {number + 1} of {rounds}: {engine.name} at {work.name}")
                     try:
@@ -98,7 +98,7 @@ def take_turns(
 def one_turn(
     engine: engines.Engine, work: works.Work, upstream_port: int, settings: works.Settings, directory: Path
 ) -> works.Sample:
-    route = engines.Route(directory, engines.free_port(), upstream_port, work.filters)
+    route = engines.Route(directory, engines.free_port(), upstream_port, work.filters, work.tls)
     running = engines.Running(engine, route)
     try:
         return work.measure(running, settings)

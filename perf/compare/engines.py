@@ -20,21 +20,25 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from . import load
+from . import load, load_tls
 
 ROOT = Path(__file__).resolve().parents[2]
+CERTIFICATE = ROOT / "tests" / "support" / "certs" / "server.crt"
+KEY = CERTIFICATE.with_suffix(".key")
 START_SECONDS = 20.0
 _TYPE = "type.googleapis.com/envoy.extensions.filters.network."
 ASYNCIO_PROXY = ["-m", "perf.peers.asyncio_proxy"]
 
 
 class Route(NamedTuple):
-    """What to proxy, and a directory for the engine's files. `filters` asks for policy filters in front."""
+    """What to proxy, and a directory for the engine's files. `filters` asks for policy filters in front, `tls` for TLS
+    towards clients."""
 
     directory: Path
     listen_port: int
     upstream_port: int
     filters: bool = False
+    tls: bool = False
 
 
 class Engine(NamedTuple):
@@ -44,6 +48,7 @@ class Engine(NamedTuple):
     command: Callable[[Route], List[str]]
     cwd: Path = ROOT
     has_filters: bool = False
+    has_tls: bool = False
 
 
 class Unavailable(Exception):
@@ -68,6 +73,7 @@ class Running:
 
     def __init__(self, engine: Engine, route: Route) -> None:
         self.port = route.listen_port
+        self._tls = route.tls
         command = engine.command(route)
         self._log = route.directory / f"{engine.name.replace('/', '_')}.log"
         begun = time.perf_counter()
@@ -98,6 +104,8 @@ class Running:
             time.sleep(0.0005)
 
     def _answers(self) -> bool:
+        if self._tls:
+            return load_tls.answers(self.port)
         with socket.socket() as probe:
             probe.settimeout(5.0)
             try:
@@ -148,21 +156,6 @@ def envoy_filters() -> List[Dict[str, Any]]:
     ]
 
 
-def python_filters() -> List[Dict[str, Any]]:
-    """The same four for proxy_core, which has none of its own yet: see perf/peers/four_filters.py."""
-    bucket = {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval_s": 1}
-    configs: List[Tuple[str, Dict[str, Any]]] = [
-        ("Rbac", {"remote_ips": ["0.0.0.0/0"]}),
-        ("Rbac", {"remote_ips": [], "action": "DENY"}),
-        ("ConnectionLimit", {"max_connections": 100_000}),
-        ("LocalRateLimit", bucket),
-    ]
-    return [
-        {"name": name, "typed_config": {"@type": f"python:four_filters.{name}", **fields}}
-        for name, fields in configs
-    ]
-
-
 def _filter(short: str, kind: str, **fields: Any) -> Dict[str, Any]:
     return {"name": f"envoy.filters.network.{short}", "typed_config": {"@type": _TYPE + kind, **fields}}
 
@@ -183,12 +176,19 @@ def bootstrap(route: Route, policy: Callable[[], List[Dict[str, Any]]]) -> Dict[
     listener = {
         "name": "main",
         "address": _address(route.listen_port),
-        "filter_chains": [{"filters": filters}],
+        "filter_chains": [{"filters": filters, **({"transport_socket": _tls_socket()} if route.tls else {})}],
     }
     return {
         "admin": {"address": _address(0)},
         "static_resources": {"listeners": [listener], "clusters": [cluster]},
     }
+
+
+def _tls_socket() -> Dict[str, Any]:
+    sources = {"certificate_chain": {"filename": str(CERTIFICATE)}, "private_key": {"filename": str(KEY)}}
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+    context = {"@type": kind, "common_tls_context": {"tls_certificates": [sources]}}
+    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
 def write_bootstrap(route: Route, policy: Callable[[], List[Dict[str, Any]]]) -> str:
@@ -204,11 +204,10 @@ def proxy_core(checkout: Optional[str] = None) -> Engine:
         raise Unavailable(f"there is no proxy_core package with a __main__ in {cwd}")
 
     def command(route: Route) -> List[str]:
-        config = write_bootstrap(route, python_filters)
-        options = ["--filter-path", str(ROOT / "perf" / "peers")] if route.filters else []
-        return [sys.executable, "-m", "proxy_core", "-c", config, "-l", "error", *options]
+        config = write_bootstrap(route, envoy_filters)
+        return [sys.executable, "-m", "proxy_core", "-c", config, "-l", "error"]
 
-    return Engine(f"proxy_core@{checkout}" if checkout else "proxy_core", command, cwd, has_filters=True)
+    return Engine(f"proxy_core@{checkout}" if checkout else "proxy_core", command, cwd, has_filters=True, has_tls=True)
 
 
 def envoy() -> Engine:
@@ -218,7 +217,7 @@ def envoy() -> Engine:
     def command(route: Route) -> List[str]:
         return [binary, "-c", write_bootstrap(route, envoy_filters), *options]
 
-    return Engine("envoy", command, has_filters=True)
+    return Engine("envoy", command, has_filters=True, has_tls=True)
 
 
 def _executable_behind(path: str) -> str:
@@ -257,12 +256,20 @@ def haproxy(splice: bool = False) -> Engine:
             f"global\n  nbthread 1\n  maxconn {connection_limit()}\n"
             "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"
             + ("  option splice-auto\n" if splice else "")
-            + f"listen main\n  bind {load.HOST}:{route.listen_port}\n"
+            + f"listen main\n  bind {load.HOST}:{route.listen_port}{_haproxy_tls(route)}\n"
             f"  server one {load.HOST}:{route.upstream_port}\n"
         )
         return [binary, "-db", "-f", str(path)]
 
-    return Engine("haproxy_splice" if splice else "haproxy", command)
+    return Engine("haproxy_splice" if splice else "haproxy", command, has_tls=True)
+
+
+def _haproxy_tls(route: Route) -> str:
+    if not route.tls:
+        return ""
+    both = route.directory / "both.pem"
+    both.write_bytes(CERTIFICATE.read_bytes() + KEY.read_bytes())
+    return f" ssl crt {both}"
 
 
 def nginx() -> Engine:
@@ -288,7 +295,7 @@ def nginx() -> Engine:
 
 
 def asyncio_proxy() -> Engine:
-    return Engine("asyncio", lambda route: [sys.executable, *ASYNCIO_PROXY, *_ports(route)])
+    return Engine("asyncio", lambda route: [sys.executable, *ASYNCIO_PROXY, *_ports(route)], has_tls=True)
 
 
 def uvloop_proxy() -> Engine:
@@ -299,11 +306,12 @@ def uvloop_proxy() -> Engine:
         there = subprocess.run([python, "-c", "import uvloop"], capture_output=True).returncode == 0
     if not there:
         raise Unavailable(f"{python} has no uvloop")
-    return Engine("uvloop", lambda route: [python, *ASYNCIO_PROXY, *_ports(route), "--uvloop"])
+    return Engine("uvloop", lambda route: [python, *ASYNCIO_PROXY, *_ports(route), "--uvloop"], has_tls=True)
 
 
 def _ports(route: Route) -> List[str]:
-    return [str(route.listen_port), str(route.upstream_port)]
+    tls = ["--certificate", str(CERTIFICATE), "--key", str(KEY)] if route.tls else []
+    return [str(route.listen_port), str(route.upstream_port), *tls]
 
 
 def _program(variable: str, name: str, *places: str) -> str:

@@ -188,7 +188,7 @@ def _exchange(client: socket.socket) -> None:
         raise ConnectionError("the echo is not what was sent")
 
 
-def _requests(pipe: Connection) -> Iterator[float]:
+def requests(pipe: Connection) -> Iterator[float]:
     pipe.send("ready")
     while True:
         yield pipe.recv()
@@ -199,11 +199,11 @@ def round_trip_client(pipe: Connection, port: int, connections: int) -> None:
     clients = [_connect(port) for _ in range(connections)]
     for client in clients:
         _exchange(client)
-    for seconds in _requests(pipe):
-        pipe.send(_round_trips(clients, seconds))
+    for seconds in requests(pipe):
+        pipe.send(round_trips(clients, seconds))
 
 
-def _round_trips(clients: List[socket.socket], seconds: float) -> array.array[int]:
+def round_trips(clients: List[socket.socket], seconds: float) -> array.array[int]:
     """Times in nanoseconds of every round trip made in that time."""
     poller, clock = select.epoll(), time.perf_counter_ns
     by_fd = {client.fileno(): client for client in clients}
@@ -233,7 +233,7 @@ def _round_trips(clients: List[socket.socket], seconds: float) -> array.array[in
 
 def churn_client(pipe: Connection, port: int, at_a_time: int) -> None:
     """Connects, exchanges one message and closes, `at_a_time` at once; a request is a number of seconds."""
-    for seconds in _requests(pipe):
+    for seconds in requests(pipe):
         pipe.send(_churn(port, at_a_time, seconds))
 
 
@@ -269,7 +269,7 @@ def _churn(port: int, at_a_time: int, seconds: float) -> array.array[int]:
 
 def bulk_client(pipe: Connection, port: int, streams: int, upload: bool) -> None:
     """Moves bulk on `streams` connections at once; a request is the number of bytes of each."""
-    for size in _requests(pipe):
+    for size in requests(pipe):
         failures: List[BaseException] = []
 
         def move(count: int = int(size)) -> None:
@@ -295,7 +295,7 @@ def bulk_client(pipe: Connection, port: int, streams: int, upload: bool) -> None
 def idle_client(pipe: Connection, port: int) -> None:
     """A request is a number of connections to open, use once and keep."""
     kept: List[socket.socket] = []
-    for count in _requests(pipe):
+    for count in requests(pipe):
         for _ in range(int(count)):
             client = _connect(port)
             _exchange(client)

@@ -7,6 +7,8 @@ bulk_up    CPU per GB from client to server, 4 streams
 idle       memory per idle proxied connection; also wake-ups while all of them idle
 start      milliseconds from spawn to the first answer through it
 scale      as rr with 5,000 connections, all in use
+tls_rr     as rr, the engine ends TLS; 50 connections, one cipher for all engines (engines that can)
+tls_bulk   as bulk_down, the engine ends TLS
 filters    as rr with four policy filters in front of tcp_proxy (engines that speak Envoy's config)
 """
 
@@ -17,7 +19,7 @@ import contextlib
 import time
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from . import load, process
+from . import load, load_tls, process
 from .engines import Running
 
 SETTLE_SECONDS = 0.05  # for the work that an engine does after the client has seen the last byte
@@ -58,6 +60,7 @@ class Work(NamedTuple):
     backend: str
     measure: Callable[[Running, Settings], Sample]
     filters: bool = False
+    tls: bool = False
 
 
 @contextlib.contextmanager
@@ -110,6 +113,12 @@ def round_trips(engine: Running, settings: Settings, connections: int = 50) -> S
         return _timed(engine, workers, settings)
 
 
+def tls_round_trips(engine: Running, settings: Settings, connections: int = 50) -> Sample:
+    workers = [load.Worker(load_tls.round_trip_client, engine.port, share) for share in shares(connections)]
+    with clients(workers):
+        return _timed(engine, workers, settings)
+
+
 def many_round_trips(engine: Running, settings: Settings) -> Sample:
     return round_trips(engine, settings, settings.many_connections)
 
@@ -120,9 +129,13 @@ def churn(engine: Running, settings: Settings) -> Sample:
         return _timed(engine, workers, settings)
 
 
-def _bulk(engine: Running, settings: Settings, upload: bool) -> Sample:
+def _bulk(engine: Running, settings: Settings, upload: bool, tls: bool = False) -> Sample:
     streams = 4
-    with clients([load.Worker(load.bulk_client, engine.port, streams, upload)]) as workers:
+    if tls:
+        worker = load.Worker(load_tls.bulk_client, engine.port, streams)
+    else:
+        worker = load.Worker(load.bulk_client, engine.port, streams, upload)
+    with clients([worker]) as workers:
         ask_all(workers, settings.bulk_bytes // 8)
         time.sleep(SETTLE_SECONDS)
         before, begun = process.cpu(engine.pid), time.perf_counter()
@@ -142,6 +155,10 @@ def _bulk(engine: Running, settings: Settings, upload: bool) -> Sample:
 
 def bulk_down(engine: Running, settings: Settings) -> Sample:
     return _bulk(engine, settings, upload=False)
+
+
+def tls_bulk(engine: Running, settings: Settings) -> Sample:
+    return _bulk(engine, settings, upload=False, tls=True)
 
 
 def bulk_up(engine: Running, settings: Settings) -> Sample:
@@ -178,6 +195,8 @@ WORKS: Dict[str, Work] = {
         Work("idle", "KiB/connection", "echo", idle),
         Work("start", "ms to first answer", "echo", start),
         Work("scale", "us CPU/round trip", "echo", many_round_trips),
+        Work("tls_rr", "us CPU/round trip", "echo", tls_round_trips, tls=True),
+        Work("tls_bulk", "s CPU/GB", "source", tls_bulk, tls=True),
         Work("filters", "us CPU/round trip", "echo", round_trips, filters=True),
     )
 }

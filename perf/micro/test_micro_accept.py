@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from perf.compare.engines import python_filters
+from perf.compare.engines import envoy_filters
 from proxy_core.config.load import decode_bootstrap
 from proxy_core.network.address import Address
 from proxy_core.server.extensions import Extensions
@@ -18,7 +18,6 @@ from proxy_core.server.options import Options
 from proxy_core.server.server import Server
 
 _TYPE = "type.googleapis.com/envoy.extensions.filters.network."
-_OWN_FILTERS = Path(__file__).resolve().parents[1] / "peers"
 PEER = Address.from_ip("127.0.0.1", 50000)
 LOCAL = Address.from_ip("127.0.0.1", 10000)
 
@@ -37,7 +36,7 @@ class Bench:
         }
         address = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
         listener = {"name": "main", "address": address, "filter_chains": [{"filters": filters}]}
-        extensions = Extensions([str(_OWN_FILTERS)])
+        extensions = Extensions()
         raw = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
         loaded = decode_bootstrap(raw, extensions.types(), False, extensions.is_terminal)
         self.server = Server(loaded, Options(), extensions)
@@ -74,13 +73,13 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-@pytest.mark.parametrize("bench", [[ECHO], [*python_filters(), ECHO]], indirect=True, ids=["echo", "4 filters, echo"])
+@pytest.mark.parametrize("bench", [[ECHO], [*envoy_filters(), ECHO]], indirect=True, ids=["echo", "4 filters, echo"])
 def test_a_connection_comes_and_goes(benchmark: BenchmarkFixture, bench: Bench) -> None:
     benchmark(bench.connection)
 
 
 @pytest.mark.parametrize(
-    "bench", [[TCP_PROXY], [*python_filters(), TCP_PROXY]], indirect=True, ids=["tcp_proxy", "4 filters, tcp_proxy"]
+    "bench", [[TCP_PROXY], [*envoy_filters(), TCP_PROXY]], indirect=True, ids=["tcp_proxy", "4 filters, tcp_proxy"]
 )
 def test_a_session_comes_and_goes(benchmark: BenchmarkFixture, bench: Bench) -> None:
     benchmark(bench.connection, proxied=True)

@@ -1,9 +1,10 @@
 """A TCP proxy on asyncio's protocols, the fastest way that asyncio offers.
 
-    python3 -m perf.peers.asyncio_proxy LISTEN_PORT UPSTREAM_PORT [--uvloop]
+    python3 -m perf.peers.asyncio_proxy LISTEN_PORT UPSTREAM_PORT [--uvloop] [--certificate FILE --key FILE]
 
 It does what a proxy must: flow control both ways, half-close both ways, and an abort carried across. It does
-nothing else: no timeouts, statistics, logs, filters or balancing. `--uvloop` runs the same code on that loop.
+nothing else: no timeouts, statistics, logs, filters or balancing. `--uvloop` runs the same code on that loop. With a
+certificate it ends TLS towards clients, as asyncio can: without half-close.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import ssl
 from typing import List, Optional, cast
 
 HOST = "127.0.0.1"
@@ -40,6 +42,9 @@ class Side(asyncio.Protocol):
             return False
         if self.peer.ended:
             return False  # both directions are over: close, and connection_lost closes the other side
+        if not self.peer.transport.can_write_eof():  # TLS
+            self.peer.transport.close()
+            return False
         self.peer.transport.write_eof()
         return True  # keep this side open for the other direction
 
@@ -115,13 +120,13 @@ class Downstream(Side):
             upstream.transport.write_eof()
 
 
-async def serve(listen_port: int, upstream_port: int) -> None:
+async def serve(listen_port: int, upstream_port: int, tls: Optional[ssl.SSLContext]) -> None:
     """Proxies `listen_port` to `upstream_port` of the loopback interface until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    server = await loop.create_server(lambda: Downstream(upstream_port), HOST, listen_port, backlog=4096)
+    server = await loop.create_server(lambda: Downstream(upstream_port), HOST, listen_port, backlog=4096, ssl=tls)
     await stopped.wait()
     server.close()
 
@@ -131,12 +136,18 @@ def main() -> None:
     parser.add_argument("listen_port", type=int)
     parser.add_argument("upstream_port", type=int)
     parser.add_argument("--uvloop", action="store_true", help="run on uvloop, which must be installed")
+    parser.add_argument("--certificate", help="end TLS towards clients, with this chain in PEM")
+    parser.add_argument("--key", help="its private key")
     options = parser.parse_args()
+    tls = None
+    if options.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate, options.key)
     if options.uvloop:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(serve(options.listen_port, options.upstream_port))
+    asyncio.run(serve(options.listen_port, options.upstream_port, tls))
 
 
 if __name__ == "__main__":

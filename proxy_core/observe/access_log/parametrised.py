@@ -7,13 +7,16 @@ loaded.
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from ..filter_state import FilterStateObject
 from ..stream_info import StreamInfo
 from . import http_operators as http
 from .time_format import DEFAULT_LOCAL, DEFAULT_UTC, TimeFormat
-from .values import Getter, LogContext, Value, truncate
+from .values import Getter, JsonString, LogContext, Value, truncate
 
+_NOT_IN_A_NAME = re.compile(rb"[^A-Za-z0-9._-]")
 _UNITS = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _METADATA_OWNERS = (
     "DYNAMIC", "CLUSTER", "ROUTE", "UPSTREAM_HOST", "LISTENER", "VIRTUAL_HOST", "LISTENER_FILTER_CHAIN",
@@ -134,20 +137,44 @@ def _filter_state(params: str, length: Optional[int]) -> Getter:
 
     def get(info: StreamInfo, context: LogContext) -> Value:
         found = info.filter_state.get(key)
+        if isinstance(found, FilterStateObject):
+            return _rendered(found, style, field, length)
         if found is not None and style == "FIELD":
             found = found.get(field) if isinstance(found, dict) else getattr(found, field, None)
-        if found is None or (style != "PLAIN" and isinstance(found, (str, int, float, dict, list))):
-            value: Value = found
-        else:
-            value = str(found)
+        if found is None or getattr(type(found), "__repr__") is object.__repr__:  # an object without a text of its own
+            return None
+        value: Value = str(found)
+        if style != "PLAIN" and isinstance(found, (str, int, float, dict, list)):
+            value = found
         return truncate(value, length)
 
     return get
 
 
+def _rendered(found: FilterStateObject, style: str, field: str, length: Optional[int]) -> Value:
+    """An object in one of its forms. Text formats print the typed form as JSON, a string in quotes."""
+    if style == "PLAIN":
+        return truncate(found.text, length)
+    if style == "FIELD":
+        return truncate(found.fields.get(field), length)
+    if not isinstance(found.typed, str):
+        typed: Value = found.typed
+        return typed
+    quoted = JsonString(found.typed)
+    quoted.length = length
+    return quoted
+
+
 def _upstream_filter_state(params: str, length: Optional[int]) -> Getter:
-    _filter_state(params, length)  # checks the parameters; upstream connections carry no filter state
-    return lambda info, context: None
+    """%UPSTREAM_FILTER_STATE(...)%: of the connection's objects those that are shared with the upstream."""
+    rendered = _filter_state(params, length)
+    key = params.partition(":")[0]
+
+    def get(info: StreamInfo, context: LogContext) -> Value:
+        shared = info.upstream is not None and getattr(info.filter_state.get(key), "shared", False)
+        return rendered(info, context) if shared else None
+
+    return get
 
 
 def _requested_server_name(params: str, length: Optional[int]) -> Getter:
@@ -162,13 +189,19 @@ def _requested_server_name(params: str, length: Optional[int]) -> Getter:
     host = http.request_header("x-envoy-original-host?:authority" if original else ":authority", None)
 
     def get(info: StreamInfo, context: LogContext) -> Value:
-        sni = info.requested_server_name or None
+        sni = _printable_name(info.requested_server_name)
         if choice in ("", "SNI_ONLY"):
             return sni
         name = host(info, context)
         return (sni or name) if choice == "SNI_FIRST" else (name or sni)
 
     return get
+
+
+def _printable_name(name: str) -> Optional[str]:
+    """A server name comes from the client: what no host name has is shown as "_", behind "invalid:"."""
+    clean = _NOT_IN_A_NAME.sub(b"_", name.encode("utf-8", "surrogateescape")).decode("ascii")
+    return (clean if clean == name else f"invalid:{clean}") or None
 
 
 def parametrised_operators() -> Dict[str, Operator]:

@@ -28,6 +28,13 @@ class LogContext:
         self.mono = mono
 
 
+class JsonString(str):
+    """A string that is printed as JSON in a text format, in quotes, and cut to `length` there; in a JSON format it is a string
+    like any other."""
+
+    length: Optional[int] = None
+
+
 Getter = Callable[[StreamInfo, LogContext], Value]
 
 
@@ -36,7 +43,7 @@ def as_text(value: Value, empty: str = "-") -> str:
     if value is None:
         return empty
     if isinstance(value, str):
-        return one_line(value)
+        return _quoted(value) if isinstance(value, JsonString) else one_line(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
@@ -51,6 +58,10 @@ def truncate(value: Value, length: Optional[int]) -> Value:
     if value.isascii():
         return value[:length]
     return value.encode("utf-8", "surrogateescape")[:length].decode("utf-8", "ignore")
+
+
+def _quoted(value: JsonString) -> str:
+    return str(truncate(json_line(str(value)), value.length))
 
 
 def split_address(address: str) -> Tuple[Optional[str], Optional[int]]:

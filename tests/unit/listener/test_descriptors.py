@@ -167,7 +167,7 @@ sys.path[:0] = {path!r}
 from tests.support.engine import Engine, bootstrap, listener, network_filter
 engine = Engine(bootstrap([listener(network_filter("echo"))])).start()
 clients = [engine.client() for _ in range(12)]
-open_now = engine.listener().sockets[0]._sock.fileno()
+open_now = engine.listener().sockets.all()[0]._sock.fileno()
 highest = max(client.sock.fileno() for client in clients)
 resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + 5, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 turns = engine.reactor.turns

@@ -73,3 +73,31 @@ def test_stopping_lets_newcomers_stay() -> None:
     member = Member()
     manager.add(member)
     assert member.delays == []
+
+
+def test_a_child_drains_with_its_parent_and_a_parent_not_with_its_child() -> None:
+    manager = DrainManager(600.0, False, random.Random(1))
+    first, second = manager.child(), manager.child()
+    members = [Member() for _ in range(3)]
+    for one, member in zip((manager, first, second), members):
+        one.add(member)
+    first.start()
+    assert [one.draining for one in (manager, first, second)] == [False, True, False]
+    assert [member.delays for member in members] == [[], [0.0], []]
+    manager.start()
+    assert second.draining
+    assert [member.delays for member in members] == [[0.0], [0.0, 0.0], [0.0]]
+    late = Member()
+    second.add(late)
+    assert late.delays == [0.0]
+
+
+def test_a_detached_child_hears_no_more_of_its_parent() -> None:
+    manager = DrainManager(600.0, False, random.Random(1))
+    drained, free = manager.child(), manager.child()
+    free.detach()
+    free.detach()
+    manager.start()
+    drained.detach()
+    manager.stop()
+    assert [one.draining for one in (manager, drained, free)] == [False, True, False]

@@ -159,7 +159,7 @@ def test_a_key_leaves_no_file_behind_where_there_is_no_memory_file(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     modes: List[int] = []
-    with material._as_file(b"secret") as name:
+    with material.as_file(b"secret") as name:
         modes.append(os.stat(name).st_mode & 0o777)
         assert Path(name).parent == tmp_path and Path(name).read_bytes() == b"secret"
     assert modes == [0o600] and not list(tmp_path.iterdir())
