@@ -26,7 +26,7 @@ Reading order, from the simplest use inwards and out again:
      5. network.states                 the two machines of a connection and their joint rule
      6. network.connection             the connection; then network.closing: how it ends, and the bounds on waiting
      7. event.reactor                  who calls all this
-     8. listener.listener              who gets in; then listener.filter_chain
+     8. listener.listener              who gets in; then listener.filter_chain, listener.manager: how that changes
      9. upstream.tcp_pool              where bytes go; then upstream.cluster
     10. extensions.network.tcp_proxy   the filter that joins two connections
     11. config.fields                  how a configuration message is declared
@@ -34,7 +34,8 @@ Reading order, from the simplest use inwards and out again:
 
 Errors are told apart by whose fault they are (see `errors`):
 
-    the operator's file        ConfigError: every problem at once, each with its JSON path; never after the start
+    the operator's file        ConfigError: every problem at once, each with its JSON path; after the start it is refused
+                               and the old one stays
     the peer's bytes           PeerError: closes that one connection, with a recorded reason
     the environment            handled where it happens: out of descriptors, a full disk, an address in use
     ours                       IllegalTransition, assert, anything unexpected: the reactor logs the traceback, closes the

@@ -43,15 +43,11 @@ def drain_listeners(host: AdminHost, request: Request) -> Response:
     """
     listeners, query = host.listeners, request.query
     inbound_only = "inboundonly" in query
-
-    def stop() -> None:
-        listeners.stop_listening(inbound_only)
-
     listeners.drain(inbound_only)
     if "skip_exit" in query:
         return text(OK)
     if "graceful" in query:
-        host.reactor.after(host.options.drain_time_s, stop)
+        host.reactor.after(host.options.drain_time_s, lambda: listeners.stop_listening(inbound_only, 0.0))
     else:
-        stop()
+        listeners.stop_listening(inbound_only)
     return text(OK)

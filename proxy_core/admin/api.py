@@ -7,6 +7,7 @@ handler, and `filter` writes the `Response` it returns. Nothing here knows of co
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Any, Callable, Dict, Final, List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote_to_bytes
@@ -72,6 +73,12 @@ def json_reply(tree: Any) -> Response:
     """A reply of JSON as Envoy prints it: one blank of indent, a line end at the end."""
     body = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
     return Response(200, body.encode("utf-8", "backslashreplace"), JSON)
+
+
+def timestamp(wall: float) -> str:
+    """Seconds since the epoch as protobuf prints them: "2026-11-23T06:41:51.316Z"."""
+    moment = datetime.datetime.fromtimestamp(wall, datetime.timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_query(query: str) -> Dict[str, str]:

@@ -11,12 +11,11 @@ Configuration comes back as it was loaded: Envoy's field names, only what was se
 
 from __future__ import annotations
 
-import datetime
 import re
 from typing import Any, Dict, Final, List, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple, Type
 
 from ..config.descriptor import Message
-from ..config.dump import dump_any
+from ..config.dump import dump_any, redacted
 from ..config.model.bootstrap import Bootstrap
 from ..config.model.cluster import Cluster as ClusterConfig
 from ..config.model.endpoint import ClusterLoadAssignment
@@ -25,10 +24,11 @@ from ..config.nested import TYPE_KEY, TYPE_PREFIX
 from ..observe.query import compile_filter
 from ..upstream.cluster import Cluster
 from ..upstream.host import Host
-from .api import PLAIN, Request, Response, json_reply, text
+from .api import PLAIN, Request, Response, json_reply, text, timestamp
 from .field_mask import Path, Shape, fits, parse_mask, trim
 from .host import AdminHost
 from .inventory import address_json, eds_health, locality_json
+from .listener_dump import listeners_dump
 from .process import node_json
 
 _PACKAGE: Final = TYPE_PREFIX + "envoy.admin.v3."
@@ -151,10 +151,9 @@ def _one_list(dumped: List[Dumped], resource: str, mask: str) -> Response:
 
 def _dump(host: AdminHost, include_endpoints: bool, pattern: Optional[Pattern[str]]) -> List[Dumped]:
     """The sections in Envoy's order, without empty fields."""
-    updated = timestamp(host.started_wall)  # all that there is was loaded at the start
+    updated = timestamp(host.loaded_wall)
     bootstrap = {"node": node_json(host), **_without_node(host.loaded.bootstrap.to_json())}
     clusters = [cluster for cluster in host.clusters.clusters() if _matches(pattern, cluster.name)]
-    listeners = [one for one in host.listeners.listeners if _matches(pattern, one.name)]
     dumped: List[Dumped] = [
         (BOOTSTRAP, {"bootstrap": bootstrap, "last_updated": updated}),
         (CLUSTERS, _list("static_clusters", [
@@ -165,11 +164,16 @@ def _dump(host: AdminHost, include_endpoints: bool, pattern: Optional[Pattern[st
         dumped.append((ENDPOINTS, _list("static_endpoint_configs", [
             {"endpoint_config": _assignment_json(cluster)} for cluster in clusters
         ])))
-    dumped.append((LISTENERS, _list("static_listeners", [
-        {"listener": dump_any(listener.config), "last_updated": updated} for listener in listeners
-    ])))
-    dumped.append((SECRETS, {}))
-    return dumped
+    dumped.append((LISTENERS, listeners_dump(host.listeners, lambda name: _matches(pattern, name))))
+    dumped.append((SECRETS, _secrets(host)))
+    return [(section, redacted(content)) for section, content in dumped]
+
+
+def _secrets(host: AdminHost) -> Dict[str, Any]:
+    found: Dict[str, List[Dict[str, Any]]] = host.context.secrets.to_json()
+    for item in found["dynamic_active_secrets"]:
+        item["last_updated"] = timestamp(item["last_updated"])
+    return {name: items for name, items in found.items() if items}
 
 
 def _list(name: str, items: List[Dict[str, Any]]) -> Dict[str, Any]:
@@ -182,12 +186,6 @@ def _without_node(tree: Dict[str, Any]) -> Dict[str, Any]:
 
 def _matches(pattern: Optional[Pattern[str]], name: str) -> bool:
     return pattern is None or re.fullmatch(pattern, name) is not None
-
-
-def timestamp(wall: float) -> str:
-    """Seconds since the epoch as protobuf prints them: "2026-11-23T06:41:51.316Z"."""
-    moment = datetime.datetime.fromtimestamp(wall, datetime.timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _assignment_json(cluster: Cluster) -> Dict[str, Any]:

@@ -121,8 +121,8 @@ class AdminHost(Protocol):
         """When the server was made, in the reactor's seconds."""
 
     @property
-    def started_wall(self) -> float:
-        """The same, in seconds since the epoch."""
+    def loaded_wall(self) -> float:
+        """When `loaded` was loaded, in seconds since the epoch: at the start, or by the last reload."""
 
     def state(self) -> str:
         """LIVE, DRAINING or INITIALIZING."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final, List
 
 from ..config.model.bootstrap import Admin
+from ..config.model.listener import FilterChain as FilterChainConfig
 from ..config.model.listener import Listener as ListenerConfig
 from ..errors import ConfigError, Problem
 from ..filters.api import FilterManager
@@ -47,15 +48,17 @@ def build_admin(host: AdminHost, config: Admin) -> Listener:
         manager.add_read_filter(AdminFilter(service, manager.connection), NAME)
 
     context = host.context
+    drain = DrainManager(0.0, False, host.random)
+    chain = FilterChain(FilterChainConfig(), [add_filter], _raw_transport, drain)
     return Listener(
         NAME,
         ListenerConfig(name=NAME, address=config.address, enable_reuse_port=False),
         [address],
-        ChainMatcher(FilterChain("", [add_filter], _raw_transport), None),
+        ChainMatcher([(None, chain)], None),
         context,
         context.settings,
         ListenerStats(host.stats.scope("listener.admin"), thread="main_thread"),
-        DrainManager(0.0, False, host.random),
+        drain,
         [],
         exempt=True,
     )

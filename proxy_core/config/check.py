@@ -21,7 +21,7 @@ from .model.bootstrap import Bootstrap, StaticResources
 from .model.cluster import Cluster
 from .model.listener import Listener
 
-__all__ = ["Checked", "IsTerminal", "check", "check_listener"]
+__all__ = ["Checked", "IsTerminal", "check", "check_cluster", "check_listener"]
 
 _DNS_HINT = ". Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'"
 _MAX_GUESSES = 500  # with more clusters, looking for the nearest name would cost minutes in all
@@ -69,22 +69,29 @@ def _clusters(clusters: List[Cluster]) -> Iterator[Problem]:
         if cluster.name and cluster.name in seen:
             yield Problem(f"{path}.name", f"cluster manager: duplicate cluster '{cluster.name}'")
         seen.add(cluster.name)
-        if cluster.upstream_bind_config is not None:
-            source = cluster.upstream_bind_config.source_address
-            yield from _ip_problems(source, f"{path}.upstream_bind_config.source_address")
-        if cluster.discovery_type == "STATIC":
-            yield from _static_hosts(cluster, f"{path}.load_assignment")
+        yield from check_cluster(cluster, path)
+
+
+def check_cluster(cluster: Cluster, path: str) -> Iterator[Problem]:
+    """What is wrong with the addresses of the cluster at `path`, whatever others there are."""
+    if cluster.upstream_bind_config is not None:
+        source = cluster.upstream_bind_config.source_address
+        yield from _ip_problems(source, f"{path}.upstream_bind_config.source_address")
+    if cluster.discovery_type == "STATIC":
+        yield from _static_hosts(cluster, f"{path}.load_assignment")
 
 
 def _static_hosts(cluster: Cluster, path: str) -> Iterator[Problem]:
-    for group_index, group in enumerate(cluster.load_assignment.endpoints if cluster.load_assignment else []):
+    assignment = cluster.load_assignment
+    for group_index, group in enumerate(assignment.endpoints if assignment is not None else []):
         for index, host in enumerate(group.lb_endpoints):
             where = f"{path}.endpoints[{group_index}].lb_endpoints[{index}].endpoint"
-            if host.endpoint is None or host.endpoint.address is None:
+            endpoint = assignment.endpoint_of(host) if assignment is not None else None
+            if endpoint is None or endpoint.address is None:
                 yield Problem(f"{where}.address", "Address must be set, for each host of a STATIC cluster")
                 continue
-            yield from _ip_problems(host.endpoint.address, f"{where}.address", _DNS_HINT)
-            for extra, one in enumerate(host.endpoint.additional_addresses):
+            yield from _ip_problems(endpoint.address, f"{where}.address", _DNS_HINT)
+            for extra, one in enumerate(endpoint.additional_addresses):
                 place = f"{where}.additional_addresses[{extra}].address"
                 yield from _ip_problems(one.address, place, _DNS_HINT)
 
@@ -141,6 +148,9 @@ def _ip_problems(address: object, path: str, advice: str = "") -> Iterator[Probl
 
 
 def _unknown_clusters(bootstrap: Bootstrap, clusters: List[Cluster]) -> Iterator[Problem]:
+    dynamic = bootstrap.dynamic_resources
+    if dynamic is not None and dynamic.cds_config is not None:
+        return  # nobody knows yet which there will be
     names = {cluster.name for cluster in clusters}
     for path, spec, value in walk(bootstrap):
         if spec.refers_to == "cluster" and value and value not in names:

@@ -80,7 +80,7 @@ def filters_of(listener: Listener) -> Filters:
 def redirected(listener: Listener, filters: Filters) -> bool:
     """Whether connections may be for other addresses than the listener's, by the kernel's doing."""
     raw_options = any(option.level in _IP_LEVELS for option in listener.socket_options)
-    return filters.original_dst or bool(listener.transparent) or raw_options
+    return filters.original_dst or bool(listener.transparent) or bool(listener.use_original_dst) or raw_options
 
 
 def kinds_of(listener: Listener) -> List[Kind]:

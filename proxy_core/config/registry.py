@@ -21,7 +21,7 @@ PythonResolver = Callable[[str], Any]
 
 
 @message("python.Config")
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)  # `Message` compares the attributes below, which are no fields
 class PythonConfig(Message):
     """The content of an `Any` with a "python:" type: `target` from the resolver, `config` = the rest."""
 

@@ -11,6 +11,8 @@ everything and then finished, and does not notice one that reset.
     WAITING  -> the same four                       the current filter waits for an answer of its own
     PASSED   the listener has the socket            CLOSED   it is closed
 
+A listener with `use_original_dst` hands a passed socket to the listener at its restored address, where the phase starts again, once.
+
 Never more is read than the current filter asks for (`most_bytes`), and one timer covers the whole phase, so a client that dribbles
 costs a bounded amount for a bounded time.
 """
@@ -77,7 +79,7 @@ class AcceptedSocket:
     __slots__ = (
         "sock", "reactor", "info", "remote_address", "direct_remote_address", "local_address", "local_restored",
         "transport_protocol", "application_protocols", "requested_server_name", "ja3_hash", "ja4_hash", "data", "ended", "phase",
-        "_owner", "_filters", "_position", "_current", "_timer", "_in_hook", "_answer", "_continue_on_timeout",
+        "handed_over", "_owner", "_filters", "_position", "_current", "_timer", "_in_hook", "_answer", "_continue_on_timeout",
     )
 
     def __init__(self, sock: socket.socket, reactor: Reactor, info: StreamInfo, peer: Address, local: Address) -> None:
@@ -95,6 +97,7 @@ class AcceptedSocket:
         self.data = bytearray()
         self.ended = False
         self.phase = Phase.NEW
+        self.handed_over = False  # by the listener that accepted it, to the one at its original destination
         self._owner: Optional[Owner] = None
         self._filters: Sequence[PreparedListenerFilter] = ()
         self._position = 0
@@ -113,7 +116,9 @@ class AcceptedSocket:
         self, filters: Sequence[PreparedListenerFilter], owner: Owner, timeout: float, continue_on_timeout: bool
     ) -> None:
         """Run the filters; `owner` hears how it ended, perhaps before this returns. timeout in seconds, 0 = none."""
+        self.phase = Phase.NEW
         self._filters = filters
+        self._position = 0
         self._owner = owner
         self._continue_on_timeout = continue_on_timeout
         try:

@@ -8,6 +8,8 @@ from typing import Any, Callable, Mapping
 
 from ..event.reactor import Reactor
 from ..filters.registry import FilterRegistry, ListenerFilterExtension, TransportExtension
+from ..filters.singletons import Singletons
+from ..network.address import Address
 from ..network.settings import ConnectionSettings
 from ..network.table import ConnectionTable
 from ..observe.certificates import CertificateStore
@@ -37,6 +39,10 @@ class ListenerContext:
     random: random.Random
     wall_clock: Callable[[], float]
     certificates: CertificateStore = dataclasses.field(default_factory=CertificateStore)
+    secrets: Any = None
+    singletons: Singletons = dataclasses.field(default_factory=Singletons)
+    # The active listener at an address, for `use_original_dst`; set by the listener manager.
+    listener_at: Callable[[Address], Any] = lambda address: None
 
 
 @dataclasses.dataclass
@@ -51,6 +57,7 @@ class FilterContext:
     runtime: Any
     drain: DrainManager
     random: random.Random
+    singletons: Singletons
     path: str
 
 
@@ -61,6 +68,7 @@ class TransportContext(FilterContext):
     scope: Scope
     connect_timeout: float
     certificates: CertificateStore
+    secrets: Any
 
 
 @dataclasses.dataclass
@@ -74,7 +82,7 @@ def filter_context(server: ListenerContext, drain: DrainManager, path: str) -> F
     """The context of the filter at `path`."""
     return FilterContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
-        server.random, path,
+        server.random, server.singletons, path,
     )
 
 
@@ -84,7 +92,7 @@ def transport_context(
     """The context of the transport socket at `path`."""
     return TransportContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
-        server.random, path, scope, connect_timeout, server.certificates,
+        server.random, server.singletons, path, scope, connect_timeout, server.certificates, server.secrets,
     )
 
 
@@ -94,5 +102,5 @@ def listener_filter_context(
     """The context of the listener filter at `path`."""
     return ListenerFilterContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
-        server.random, path, scope,
+        server.random, server.singletons, path, scope,
     )

@@ -43,14 +43,19 @@ class Assembly:
 
 
 class FilterChain:
-    """Factories and a transport, ready for connections."""
+    """Factories and a transport, ready for connections. drain: whether its connections are asked to leave."""
 
-    __slots__ = ("name", "factories", "new_transport")
+    __slots__ = ("name", "factories", "new_transport", "config", "drain")
 
-    def __init__(self, name: str, factories: List[FilterFactory], new_transport: Callable[[], Transport]) -> None:
-        self.name = name
+    def __init__(
+        self, config: FilterChainConfig, factories: List[FilterFactory], new_transport: Callable[[], Transport],
+        drain: DrainManager,
+    ) -> None:
+        self.name = config.name
         self.factories = factories
         self.new_transport = new_transport
+        self.config = config
+        self.drain = drain
 
     def add_filters(self, connection: Connection) -> None:
         """Give `connection` filter instances of its own."""
@@ -62,7 +67,8 @@ class FilterChain:
 def prepare(
     config: FilterChainConfig, context: ListenerContext, drain: DrainManager, path: str, scope: Scope
 ) -> FilterChain:
-    """Build a chain. scope: its listener's stats. Raises ConfigError with every problem of its filters and its transport."""
+    """Build a chain. drain: its own. scope: its listener's stats. Raises ConfigError with every problem of its filters and
+    its transport."""
     problems: List[Problem] = []
     factories: List[FilterFactory] = []
     for index, entry in enumerate(config.filters):
@@ -78,7 +84,7 @@ def prepare(
     new_transport = _transport(config, context, drain, path, scope, problems)
     if problems:
         raise ConfigError(problems)
-    return FilterChain(config.name, factories, new_transport)
+    return FilterChain(config, factories, new_transport, drain)
 
 
 def _raw_transport() -> Transport:

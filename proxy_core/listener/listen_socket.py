@@ -43,31 +43,52 @@ class ListenSocket:
         self._batch_sizes = batch_sizes
         self._most_per_turn = most_per_turn
         self._use_reserve = use_reserve
+        self._is_open = True  # neither closed nor released
         self._expected = 1
         self.address = sockets.local_address(sock)
         self._is_wildcard = self.address.ip in WILDCARDS  # then each connection has a local address of its own
 
     def start(self) -> None:
         """Accept from now on, unless it was closed meanwhile."""
-        if self._sock.fileno() >= 0:
+        if self._is_open:
             self._reactor.watch(self._sock.fileno(), READ, self)
 
     resume = start
 
     def pause(self) -> None:
         """Leave what comes in the backlog."""
-        self._reactor.unwatch(self._sock.fileno())
+        if self._is_open:
+            self._reactor.unwatch(self._sock.fileno())
 
     def close(self) -> None:
         """Stop listening; clients are refused from now on."""
-        if self._sock.fileno() >= 0:
-            self._reactor.unwatch(self._sock.fileno())
-            self._sock.close()
+        if self._is_open:
+            self.release().close()
+
+    def release(self) -> socket.socket:
+        """The socket itself, open and not watched; this object is done."""
+        self._reactor.unwatch(self._sock.fileno())
+        self._is_open = False
+        return self._sock
+
+    def share_port(self) -> None:
+        """Let a second socket be bound to this address."""
+        sockets.share_port(self._sock)
+
+    def accept_waiting(self) -> None:
+        """Let in all who wait, as long as there are descriptors."""
+        try:
+            pair = sockets.accept(self._sock, self.address.family)
+            while pair is not None:
+                self._take(*pair)
+                pair = sockets.accept(self._sock, self.address.family)
+        except sockets.OutOfDescriptors:
+            return
 
     def on_ready(self, mask: int) -> None:
         """Accept what waits, up to this turn's share."""
         accepted = 0
-        while accepted < self._expected and self._sock.fileno() >= 0:
+        while accepted < self._expected and self._is_open:
             try:
                 pair = sockets.accept(self._sock, self.address.family)
             except sockets.OutOfDescriptors as error:

@@ -8,11 +8,9 @@ writes no access log, as in Envoy; a socket that fails later, before it is a con
 
 from __future__ import annotations
 
-import functools
 import socket
-from typing import Any, Callable, List, Optional, Sequence, Set
+from typing import Any, List, Sequence, Set
 
-from ..config.model.address import SocketOption, TcpKeepalive
 from ..config.model.listener import Listener as ListenerConfig
 from ..network import sockets
 from ..network.address import Address
@@ -22,27 +20,22 @@ from ..network.connection import Connection
 from ..network.facts import write_access_logs
 from ..network.handshake import establish, preload
 from ..network.settings import ByteCounters, ConnectionSettings
-from ..observe.log import component_logger
+from ..observe.log import Seldom, component_logger
 from ..observe.stat_names import ListenerStats
 from ..observe.stats import Counter
 from ..observe.stream_info import StreamInfo
 from .accepted import AcceptedSocket, Ending
+from .binding import BindError, ListenSockets
 from .chain_match import ChainMatcher
 from .context import ListenerContext
 from .drain import DrainManager
 from .filter_chain import FilterChain
-from .listen_socket import MOST_ACCEPTS_PER_TURN, ListenSocket
 from .listener_filters import PreparedListenerFilter
 
 NO_LOG_TYPE = "NotSet"
 DEFAULT_LISTENER_FILTERS_TIMEOUT = 15.0
-TELL_AGAIN_AFTER = 60.0  # seconds between two lines about one listener's refusals
 
 _log = component_logger("conn_handler")
-
-
-class BindError(Exception):
-    """An address can't be listened on; the text is Envoy's ("cannot bind '127.0.0.1:80': Permission denied")."""
 
 
 class Listener:
@@ -53,7 +46,7 @@ class Listener:
         name: str,
         config: ListenerConfig,
         addresses: List[Address],
-        matcher: ChainMatcher,
+        matcher: ChainMatcher[FilterChain],
         context: ListenerContext,
         settings: ConnectionSettings,
         stats: ListenerStats,
@@ -68,14 +61,16 @@ class Listener:
         self.drain = drain
         self.stats = stats
         self.active = 0
-        self.sockets: List[ListenSocket] = []
+        self.sockets = ListenSockets(
+            config, addresses, context, self, stats.connections_accepted_per_socket_event, use_reserve=exempt
+        )
         self._matcher = matcher
         self._context = context
         self._settings = settings
         self._access_logs = access_logs
         self._exempt = exempt or config.ignore_global_conn_limit
-        self._is_admin = exempt
-        self._tell_again_at = 0.0
+        self._tell_limits = Seldom()
+        self._tell_no_match = Seldom()
         self._listener_filters = listener_filters
         timeout = config.listener_filters_timeout
         self._filters_timeout = DEFAULT_LISTENER_FILTERS_TIMEOUT if timeout is None else timeout
@@ -88,84 +83,45 @@ class Listener:
     # -- sockets ---------------------------------------------------------------------------------------------------
 
     def bind(self) -> None:
-        """Open the listening sockets, all or none. Raises BindError."""
+        """Open the listening sockets that are not open, all or none. Raises BindError."""
         if self.config.bind_to_port is False:
             return
         try:
-            for address in self.addresses:
-                self._bind_one(address)
+            for number in range(len(self.addresses)):
+                if not self.sockets.is_open(number):
+                    self.sockets.bind(number)
         except BindError:
-            self.stop_listening()
+            self.sockets.close()
             raise
-
-    def _bind_one(self, address: Address) -> None:
-        config = self.config
-        backlog = config.tcp_backlog_size or system_backlog()
-        try:
-            sock = sockets.listen(address, backlog, bool(config.enable_reuse_port), self._configure_steps())
-        except OSError as error:
-            raise BindError(f"cannot bind '{address}': {sockets.describe(error.errno)}") from error
-        most = config.max_connections_to_accept_per_socket_event or MOST_ACCEPTS_PER_TURN
-        self.sockets.append(ListenSocket(
-            sock, self._context.reactor, self, self._context.descriptors,
-            self.stats.connections_accepted_per_socket_event, most, use_reserve=self._is_admin,
-        ))
-
-    def _configure_steps(self) -> List[Callable[[socket.socket], None]]:
-        steps: List[Callable[[socket.socket], None]] = [
-            functools.partial(_set_option, option) for option in self.config.socket_options
-        ]
-        if self.config.tcp_keepalive is not None:
-            steps.append(functools.partial(_set_keepalive, self.config.tcp_keepalive))
-        return steps
 
     def start(self) -> None:
         """Accept from now on."""
-        for listening in self.sockets:
-            listening.start()
+        self.sockets.start()
 
     def stop_listening(self) -> bool:
         """Close the listening sockets; False if they were closed before. Unix socket files stay, as in Envoy."""
-        had = bool(self.sockets)
-        for listening in self.sockets:
-            listening.close()
-        self.sockets.clear()
+        had = bool(self.sockets.all())
+        self.sockets.close()
         return had
 
     def local_addresses(self) -> List[Address]:
         """Where it listens, with real ports; the configured addresses when it doesn't."""
-        return [listening.address for listening in self.sockets] or self.addresses
+        return [listening.address for listening in self.sockets.all()] or self.addresses
+
+    def replace_chains(self, config: ListenerConfig, matcher: ChainMatcher[FilterChain]) -> None:
+        """From now on these chains are for new connections. config: differs from the old one in nothing else."""
+        self.config = config
+        self._matcher = matcher
 
     # -- connections -----------------------------------------------------------------------------------------------
 
     def on_accepted(self, sock: socket.socket, peer: Address, local: Address) -> None:
         """Limits first, then a connection."""
-        if not self._exempt and self._context.process_limit.reached:
-            self.stats.downstream_global_cx_overflow.inc()
+        if not self._has_room():
             sock.close()
-            limits = self._context.process_limit
-            self._tell_refusal(f"the process has {limits.limit} connections ({limits.source})")
             return
-        limit = self._context.runtime.integer(self._limit_key)
-        if limit is not None and self.active >= limit:
-            self.stats.downstream_cx_overflow.inc()
-            sock.close()
-            self._tell_refusal(f"it has {limit} connections (runtime key {self._limit_key})")
-            return
-        self._take(sock, peer, local)
-
-    def _tell_refusal(self, why: str) -> None:
-        """A limit that bites must not be found by reading counters; once a minute is enough to say it."""
-        if self._context.reactor.now >= self._tell_again_at:
-            self._tell_again_at = self._context.reactor.now + TELL_AGAIN_AFTER
-            _log.warning("listener '%s' refuses connections: %s", self.name, why)
-
-    def _take(self, sock: socket.socket, peer: Address, local: Address) -> None:
-        """The socket counts from here on. What is not looked at before the connection exists is not made either."""
+        self._take_slot()
         context = self._context
-        self.active += 1
-        if not self._exempt:
-            context.process_limit.active += 1
         info = StreamInfo(0, context.wall_clock(), context.reactor.now)
         info.listener_name = self.name
         info.downstream_remote_address = info.downstream_direct_remote_address = peer.text
@@ -174,7 +130,41 @@ class Listener:
         if chain is not None and not self._listener_filters:
             self._new_connection(sock, peer, local, info, chain)
             return
-        accepted = AcceptedSocket(sock, context.reactor, info, peer, local)
+        self._filter(AcceptedSocket(sock, context.reactor, info, peer, local))
+
+    def _has_room(self) -> bool:
+        """Whether no limit forbids one more connection; counted and told if one does."""
+        if not self._exempt and self._context.process_limit.reached:
+            self.stats.downstream_global_cx_overflow.inc()
+            limits = self._context.process_limit
+            self._tell_refusal(f"the process has {limits.limit} connections ({limits.source})")
+            return False
+        limit = self._context.runtime.integer(self._limit_key)
+        if limit is not None and self.active >= limit:
+            self.stats.downstream_cx_overflow.inc()
+            self._tell_refusal(f"it has {limit} connections (runtime key {self._limit_key})")
+            return False
+        return True
+
+    def _tell_refusal(self, why: str) -> None:
+        """A limit that bites must not be found by reading counters; once a minute is enough to say it."""
+        if self._tell_limits.due(self._context.reactor.now):
+            _log.warning("listener '%s' refuses connections: %s", self.name, why)
+
+    def _take_slot(self) -> None:
+        """The socket counts from here on."""
+        self.active += 1
+        if not self._exempt:
+            self._context.process_limit.active += 1
+
+    def _give_back_slot(self) -> None:
+        self.active -= 1
+        if not self._exempt:
+            self._context.process_limit.active -= 1
+        self._context.descriptors.released()
+
+    def _filter(self, accepted: AcceptedSocket) -> None:
+        """Run the listener filters; `on_passed` or `on_refused` is next."""
         if not self._listener_filters:
             self.on_passed(accepted)
             return
@@ -188,6 +178,12 @@ class Listener:
         """The listener filters are done with a socket, or there are none: pick its filter chain."""
         if accepted in self._before_chain:
             self._left_filters(accepted)
+        if self.config.use_original_dst and accepted.local_restored and not accepted.handed_over:
+            other: Optional[Listener] = self._context.listener_at(accepted.local_address)
+            if other is not None and other is not self:
+                self._give_back_slot()
+                other.take_over(accepted)
+                return
         accepted.transport_protocol = accepted.transport_protocol or "raw_buffer"
         info = accepted.info
         info.requested_server_name = accepted.requested_server_name
@@ -199,6 +195,20 @@ class Listener:
             return
         data = bytes(accepted.data)
         self._new_connection(accepted.sock, accepted.remote_address, accepted.local_address, info, chain, data)
+
+    def take_over(self, accepted: AcceptedSocket) -> None:
+        """A socket that another listener accepted was meant for this one's address; it walks this one's filters too."""
+        if not self._has_room():
+            accepted.release()
+            return
+        self._take_slot()
+        accepted.handed_over = True
+        accepted.info.listener_name = self.name
+        self._filter(accepted)
+
+    def on_continued(self) -> None:
+        """The listener filters took too long, and the connection goes on without what they would have found."""
+        self.stats.downstream_pre_cx_timeout.inc()
 
     def on_refused(self, accepted: AcceptedSocket, ending: Ending, reason: str) -> None:
         """A socket was closed among the listener filters."""
@@ -220,8 +230,11 @@ class Listener:
         self.stats.no_filter_chain_match.inc()
         accepted.info.add_flag("NR")
         accepted.info.response_code_details = "filter_chain_not_found"
-        accepted.release()
         _log.debug("closing connection from %s: no matching filter chain found", accepted.remote_address)
+        if self._tell_no_match.due(self._context.reactor.now):
+            why = self._matcher.explain(accepted).line()
+            _log.warning("listener '%s' has no filter chain for a connection: %s", self.name, why)
+        accepted.release()
         self._never_connected(accepted)
 
     def _never_connected(self, accepted: AcceptedSocket) -> None:
@@ -231,12 +244,6 @@ class Listener:
         info.end_mono = self._context.reactor.now
         for logger in self._access_logs:
             logger.log(info, NO_LOG_TYPE)
-
-    def _give_back_slot(self) -> None:
-        self.active -= 1
-        if not self._exempt:
-            self._context.process_limit.active -= 1
-        self._context.descriptors.released()
 
     def close_before_chain(self) -> None:
         """Close the sockets that are still among the listener filters: the listener, or the process, ends."""
@@ -253,6 +260,7 @@ class Listener:
         connection = Connection(
             info.connection_id, context.reactor, sock, info, self._settings, self._unclaimed, chain.new_transport()
         )
+        connection.owner = chain
         connection.remote_address = peer
         connection.local_address = local
         _log.debug("[C%d] new connection from %s to %s, listener '%s'", connection.id, peer, local, self.name)
@@ -296,23 +304,3 @@ class Listener:
             connection.bytes_sent,
         )
         write_access_logs(self._access_logs, connection, NO_LOG_TYPE)
-
-
-def system_backlog() -> int:
-    """The kernel's own limit on waiting connections; what Envoy uses when nothing is configured."""
-    try:
-        with open("/proc/sys/net/core/somaxconn", encoding="ascii") as limit:
-            return int(limit.read())
-    except (OSError, ValueError):
-        return socket.SOMAXCONN
-
-
-def _set_option(option: SocketOption, sock: socket.socket) -> None:
-    value = option.int_value if option.int_value is not None else option.buf_value
-    assert value is not None
-    sock.setsockopt(option.level, option.name, value)
-
-
-def _set_keepalive(keepalive: TcpKeepalive, sock: socket.socket) -> None:
-    """Accepted sockets inherit these from the listening one."""
-    sockets.set_keepalive(sock, keepalive.keepalive_probes, keepalive.keepalive_time, keepalive.keepalive_interval)

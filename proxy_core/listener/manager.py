@@ -1,97 +1,80 @@
-"""The listener manager: builds listeners from the configuration, binds and starts them, stops and drains them.
-Mirrors `Server::ListenerManagerImpl`.
+"""The listener manager: all listeners but the admin's, from the start to their end. Mirrors
+`Server::ListenerManagerImpl`.
+
+    builder     a configuration becomes a listener          lists       which listeners there are, by state
+    update      a batch of changes: prepared, then made     takeover    sockets that go to another listener
+    retirement  what leaves drains, and ends
+
+Here: the start, the two sources of changes (LDS, a reload of the bootstrap), and what an operator can do.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import uuid
-from typing import List
+from typing import Collection, Dict, List, NamedTuple, Optional
 
-from ..config.model.listener import FilterChain as FilterChainConfig
 from ..config.model.listener import Listener as ListenerConfig
-from ..errors import ConfigError, Problem
-from ..network.address import Address, address_of
-from ..network.settings import DEFAULT_BUFFER_LIMIT
-from ..observe.stat_names import ListenerManagerStats, ListenerStats
-from ..observe.stats import Scope
-from . import chain_match, filter_chain, listener_filters
-from .chain_match import ChainMatcher
+from ..observe.stat_names import ListenerManagerStats
+from .binding import BindError
+from .builder import ListenerBuilder, Source
 from .context import ListenerContext
-from .drain import DrainManager
-from .filter_chain import FilterChain
 from .listener import Listener
-from .listener_filters import PreparedListenerFilter
+from .lists import Entry, ListenerLists, Origin
+from .retirement import Retirement
+from .update import Batch, Change, Parts
 
 INBOUND = "INBOUND"
+STATIC = Source(Origin.STATIC)
+
+
+class Failure(NamedTuple):
+    """A configuration that was refused. raw: its JSON, as it came; at: seconds since the epoch."""
+
+    name: str
+    raw: Dict[str, object]
+    details: str
+    at: float
 
 
 class ListenerManager:
-    """All listeners but the admin's."""
+    """drain_time in seconds (`--drain-time-s`); gradual: `--drain-strategy`."""
 
     def __init__(self, context: ListenerContext, drain_time: float, gradual: bool) -> None:
-        self._context = context
         self._drain_time = drain_time
-        self._gradual = gradual
-        self.listeners: List[Listener] = []
         self.stats = ListenerManagerStats(context.stats.scope("listener_manager"))
+        self.lists = ListenerLists(self.stats)
+        context.listener_at = self.lists.listener_at
+        self._retirement = Retirement(context, self.lists, self.stats, drain_time)
+        builder = ListenerBuilder(context, drain_time, gradual)
+        self._parts = Parts(self.lists, builder, self._retirement, self.stats)
+        self._stopped = ""  # "ALL" or INBOUND once an operator stopped listeners of that direction
+        self._asked_to_drain = ""  # the same for draining
+        self._health_failed = False
+        self.failures: List[Failure] = []  # what the last update by LDS refused, by name
+        self.update_failures: List[Failure] = []  # all that was wrong with that update
+        self.version_info = ""  # of the last LDS update
+
+    @property
+    def listeners(self) -> List[Listener]:
+        """The active listeners."""
+        return [entry.listener for entry in self.lists.active.values()]
+
+    # -- the start -------------------------------------------------------------------------------------------
 
     def add(self, config: ListenerConfig, path: str) -> None:
-        """Prepare a listener. Raises ConfigError with every problem in it."""
-        problems = _unsupported(config, path)
-        drain = DrainManager(self._drain_time, self._gradual, self._context.random)
-        assert config.address is not None
-        addresses = [address_of(config.address)]
-        addresses += [address_of(extra.address) for extra in config.additional_addresses if extra.address is not None]
-        scope = self._context.stats.scope(f"listener.{config.stat_prefix or addresses[0].text}")
-        chains: List[FilterChain] = []
-        for index, chain in enumerate(config.filter_chains):
-            self._prepare(chain, drain, f"{path}.filter_chains[{index}]", scope, chains, problems)
-        default: List[FilterChain] = []
-        if config.default_filter_chain is not None:
-            where = f"{path}.default_filter_chain"
-            self._prepare(config.default_filter_chain, drain, where, scope, default, problems)
-        access_logs = self._context.access_logs.build(config.access_log, f"{path}.access_log", problems)
-        filters = listener_filters.prepare(config, self._context, drain, path, scope, problems)
-        if problems:
-            raise ConfigError(problems)
-        matcher = ChainMatcher(chains[0] if chains else None, default[0] if default else None)
-        self._add(config, addresses, matcher, drain, scope, access_logs, filters)
-
-    def _add(
-        self, config: ListenerConfig, addresses: List[Address], matcher: ChainMatcher, drain: DrainManager,
-        scope: Scope, access_logs: List[object], filters: List[PreparedListenerFilter],
-    ) -> None:
-        context = self._context
-        limit = config.per_connection_buffer_limit_bytes
-        settings = dataclasses.replace(
-            context.settings,
-            buffer_limit=DEFAULT_BUFFER_LIMIT if limit is None else limit,
-            high_watermark_timeout=config.per_connection_buffer_high_watermark_timeout or 0.0,
-        )
-        stats = ListenerStats(scope)
-        name = config.name or str(uuid.uuid4())
-        self.listeners.append(
-            Listener(name, config, addresses, matcher, context, settings, stats, drain, access_logs, filters)
-        )
-        self.stats.listener_added.inc()
-        self.stats.total_listeners_active.set(len(self.listeners))
-
-    def _prepare(
-        self, config: FilterChainConfig, drain: DrainManager, path: str, scope: Scope, into: List[FilterChain],
-        problems: List[Problem],
-    ) -> None:
-        try:
-            into.append(filter_chain.prepare(config, self._context, drain, path, scope))
-        except ConfigError as error:
-            problems.extend(error.problems)
+        """Prepare a listener of the bootstrap. Of two with one name the second counts, as in Envoy. Raises
+        ConfigError with every problem in it."""
+        batch = Batch(self._parts, binds=False)
+        change = batch.prepare(config, path, STATIC)
+        if change is not None:
+            batch.commit(change)
+            batch.finish()
 
     def bind(self) -> None:
-        """Open every listening socket. Raises BindError for the first that fails."""
+        """Open every listening socket that is not open. Raises BindError for the first that fails."""
         for listener in self.listeners:
             try:
                 listener.bind()
-            except Exception:
+            except BindError:
                 self.stats.listener_create_failure.inc()
                 raise
 
@@ -100,38 +83,104 @@ class ListenerManager:
         for listener in self.listeners:
             listener.start()
             self.stats.listener_create_success.inc()
+        self._parts.is_started = True
         self.stats.workers_started.set(1)
 
-    def stop_listening(self, inbound_only: bool = False) -> None:
-        """Refuse new connections; existing ones are asked to leave if they take part in draining."""
-        for listener in self._selected(inbound_only):
-            if listener.stop_listening():
+    def check(self, config: ListenerConfig, path: str, source: Source) -> None:
+        """Build a listener and throw it away. Raises ConfigError with every problem in it."""
+        batch = Batch(self._parts, binds=False)
+        change = batch.prepare(config, path, source)
+        if change is not None:
+            batch.discard(change)
+
+    # -- changes ---------------------------------------------------------------------------------------------
+
+    def begin(self, leaving: Collection[str], giving: Collection[str] = ()) -> Batch:
+        """A batch of changes. leaving: names of active listeners that it removes; giving: of those that it
+        replaces."""
+        active = self.lists.active
+        return Batch(self._parts, [active[name] for name in leaving], [active[name] for name in giving])
+
+    def update(self, batch: Batch, config: ListenerConfig, path: str, source: Source, name: str = "") -> bool:
+        """Add or change one listener; False if there was nothing to do. Raises ConfigError, BindError:
+        nothing changed then."""
+        change = self.prepare(batch, config, path, source, name)
+        if change is None:
+            return False
+        self.commit(batch, change)
+        return True
+
+    def prepare(
+        self, batch: Batch, config: ListenerConfig, path: str, source: Source, name: str = ""
+    ) -> Optional[Change]:
+        """As `Batch.prepare`; None also for a listener of a direction that an operator stopped, as in
+        Envoy."""
+        if self._stopped and _is_of(config, self._stopped):
+            return None
+        return batch.prepare(config, path, source, name)
+
+    def commit(self, batch: Batch, change: Change) -> None:
+        """As `Batch.commit`; a new listener drains if the others do."""
+        batch.commit(change)
+        self._catch_up(change.entry)
+
+    def _is_asked_to_drain(self, entry: Entry) -> bool:
+        return bool(self._asked_to_drain) and _is_of(entry.config, self._asked_to_drain)
+
+    def _catch_up(self, entry: Entry) -> None:
+        if self._is_asked_to_drain(entry) and not entry.drain.draining:
+            entry.drain.start()
+        if self._health_failed and entry.config.drain_type == "DEFAULT":
+            entry.drain.start(at_once=True)
+
+    def names(self, origin: Origin) -> List[str]:
+        """The active listeners that came from there."""
+        return [entry.name for entry in self.lists.active.values() if entry.origin is origin]
+
+    # -- what an operator can do -----------------------------------------------------------------------------
+
+    def stop_listening(self, inbound_only: bool = False, drain_time_left: Optional[float] = None) -> None:
+        """Refuse new connections. Those that take part in draining are asked to leave by `drain`; the others
+        are closed when they are silent, after `drain_time_left` seconds (default: the whole drain time)."""
+        self._stopped = _more_of(self._stopped, inbound_only)
+        delay = self._drain_time if drain_time_left is None else drain_time_left
+        for entry in self._selected(inbound_only):
+            entry.listener.sockets.accept_waiting()
+            if entry.listener.stop_listening():
                 self.stats.listener_stopped.inc()
+                self._retirement.stopped(entry, delay)
 
     def drain(self, inbound_only: bool = False, at_once: bool = False) -> None:
         """Ask connections to leave, without closing the listening sockets."""
-        for listener in self._selected(inbound_only):
-            listener.drain.start(at_once)
+        self._asked_to_drain = _more_of(self._asked_to_drain, inbound_only)
+        for entry in self._selected(inbound_only):
+            entry.drain.start(at_once)
 
     def on_health_check(self, failed: bool) -> None:
-        """`/healthcheck/fail` and `/ok`: connections of listeners with drain_type DEFAULT leave at once, or may stay."""
-        for listener in self.listeners:
-            if listener.config.drain_type == "DEFAULT":
+        """`/healthcheck/fail` and `/ok`: connections of listeners with drain_type DEFAULT leave at once, or
+        may stay."""
+        self._health_failed = failed
+        for entry in self.lists.active.values():
+            if entry.config.drain_type == "DEFAULT":
                 if failed:
-                    listener.drain.start(at_once=True)
-                else:
-                    listener.drain.stop()
+                    entry.drain.start(at_once=True)
+                elif not self._is_asked_to_drain(entry):
+                    entry.drain.stop()
 
-    def _selected(self, inbound_only: bool) -> List[Listener]:
+    def _selected(self, inbound_only: bool) -> List[Entry]:
         return [
-            listener for listener in self.listeners
-            if not inbound_only or listener.config.traffic_direction == INBOUND
+            entry for entry in self.lists.active.values()
+            if not inbound_only or entry.config.traffic_direction == INBOUND
         ]
 
+    def active_connections(self) -> int:
+        """Connections of all listeners, those that drain included."""
+        return sum(entry.listener.active for entry in self.lists)
 
-def _unsupported(config: ListenerConfig, path: str) -> List[Problem]:
-    """What this listener asks for that is not there yet."""
-    found = chain_match.problems(config, path)
-    if len(config.filter_chains) > 1 and not found:
-        found.append(Problem(f"{path}.filter_chains", "several filter chains are not supported by proxy_core yet"))
-    return found
+
+def _more_of(already: str, inbound_only: bool) -> str:
+    return already or INBOUND if inbound_only else "ALL"
+
+
+def _is_of(config: ListenerConfig, directions: str) -> bool:
+    return directions == "ALL" or config.traffic_direction == directions

@@ -43,7 +43,7 @@ class Connection:
     """See the module docstring. Made in state CONNECTING; `handshake.establish` brings it up."""
 
     __slots__ = (
-        "id", "reactor", "sock", "fd", "transport", "info", "settings", "local_address", "remote_address",
+        "id", "reactor", "sock", "fd", "transport", "info", "settings", "owner", "local_address", "remote_address",
         "read_buffer", "write_buffer", "read_state", "write_state", "is_open", "half_close_enabled",
         "read_chain", "write_chain", "callbacks", "finalizers", "pauses", "paused_at", "above_high", "above_high_at",
         "bytes_read", "bytes_queued", "bytes_sent", "last_read", "last_write", "opened_at",
@@ -71,6 +71,7 @@ class Connection:
         self.transport = transport
         self.info = info
         self.settings = settings
+        self.owner: object = None  # of a downstream connection: its filter chain
         self.local_address: Optional[Address] = None
         self.remote_address: Optional[Address] = None
         self.read_buffer = Buffer()

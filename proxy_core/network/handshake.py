@@ -61,8 +61,7 @@ def establish(conn: Establishable) -> None:
         conn.read_state = states.next_read(conn.read_state, Event.CONNECTED)
         conn.write_state = states.next_write(conn.write_state, Event.CONNECTED)
         if conn.transport is not RAW:
-            conn.info.tls = facts = conn.transport.facts()
-            conn.info.alpn = str(facts.get("alpn") or "") if facts else ""
+            conn.transport.publish(conn.info)
     conn.update_interest()
     if not ready:
         closing.arm_bound(conn)

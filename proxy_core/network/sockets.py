@@ -241,6 +241,43 @@ def set_keepalive(sock: socket.socket, probes: Optional[int], time: Optional[int
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
+def set_freebind(sock: socket.socket, on: bool) -> None:
+    """Let the socket be bound to an address that the system does not have yet. Raises OSError, also where there is no such
+    thing (it is Linux's)."""
+    _set_ip_option(sock, 15, 78, on)  # IP_FREEBIND, IPV6_FREEBIND
+
+
+def set_transparent(sock: socket.socket, on: bool) -> None:
+    """Let the socket take, and answer, connections to addresses that are not the system's (Linux's TPROXY; needs
+    CAP_NET_ADMIN). Raises OSError."""
+    _set_ip_option(sock, 19, 75, on)  # IP_TRANSPARENT, IPV6_TRANSPARENT
+
+
+def _set_ip_option(sock: socket.socket, v4: int, v6: int, on: bool) -> None:
+    if sock.family == socket.AF_UNIX:
+        return
+    if sys.platform != "linux":
+        raise OSError(errno.ENOPROTOOPT, describe(errno.ENOPROTOOPT))
+    level, option = (socket.IPPROTO_IPV6, v6) if sock.family == socket.AF_INET6 else (socket.IPPROTO_IP, v4)
+    sock.setsockopt(level, option, int(on))
+
+
+def set_fast_open(sock: socket.socket, queue_length: int) -> None:
+    """TCP Fast Open (RFC 7413) on a listening socket: how many unfinished ones may wait, 0 = off. Raises OSError."""
+    option = getattr(socket, "TCP_FASTOPEN", None)
+    if sock.family == socket.AF_UNIX:
+        return
+    if option is None:
+        raise OSError(errno.ENOPROTOOPT, describe(errno.ENOPROTOOPT))
+    sock.setsockopt(socket.IPPROTO_TCP, option, queue_length)
+
+
+def share_port(sock: socket.socket) -> None:
+    """Let a second socket, made with `reuse_port`, be bound where this one is."""
+    if sock.family != socket.AF_UNIX and hasattr(socket, "SO_REUSEPORT"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
 def local_address(sock: socket.socket) -> Address:
     """Where this socket is bound."""
     return Address.from_sockaddr(sock.family, sock.getsockname())

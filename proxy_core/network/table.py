@@ -2,7 +2,7 @@
 
 What one idle proxied pair (client and upstream) holds in memory, in bytes, traced on Python 3.11 with `tracemalloc`:
 
-    two `Connection`s                                        816
+    two `Connection`s                                        832
     their read chains: chain, slot, list                     540
     their four `Buffer`s, empty                              440
     two Python sockets and the addresses                     710
@@ -12,7 +12,7 @@ What one idle proxied pair (client and upstream) holds in memory, in bytes, trac
     splicers both ways                                       240
     reactor, selector and table entries                      450
     lists, tuples and ints here and there                    130
-    together                                                4930
+    together                                                4946
 
 The process grows by 5.1 KiB a pair (Envoy 17.5, nginx 9.6, HAProxy 3.3, `python3 -m perf.compare --work idle`). Whatever an idle
 connection does not need is an empty tuple, None, or not there: pauses, callbacks, holds, metadata, a write chain.

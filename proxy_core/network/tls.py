@@ -22,6 +22,7 @@ from typing import Any, Callable, Dict, Final, List, Optional, Protocol
 
 from ..buffer import Buffer
 from ..errors import PeerError
+from ..observe.stream_info import StreamInfo
 from . import sockets
 
 # The most that one record carries (RFC 8446 section 5.1): OpenSSL returns no more from one read.
@@ -63,6 +64,9 @@ class Policy(Protocol):
 
     def failed(self, error: ssl.SSLError) -> str:
         """The handshake or a record failed; its failure text."""
+
+    def lost(self, lost: sockets.ConnectionLost) -> str:
+        """The socket broke during the handshake; its failure text."""
 
     def facts(self, session: ssl.SSLObject) -> Dict[str, Any]:
         """What access logs say about the session, in whatever state it is."""
@@ -118,7 +122,11 @@ class TlsTransport:
 
     def handshake(self, sock: socket.socket) -> bool:
         """One step. True once it is done; TlsFailure when it can't be."""
-        data = sockets.receive(sock, READ_AT_ONCE)
+        try:
+            data = sockets.receive(sock, READ_AT_ONCE)
+        except sockets.ConnectionLost as lost:
+            lost.transport_failure = self._policy.lost(lost)
+            raise
         if data:
             self._incoming.write(data)
         elif data is not None:
@@ -131,8 +139,8 @@ class TlsTransport:
         except ssl.SSLError as error:
             raise self._refusal(sock, self._policy.failed(error)) from None
         refusal = self._policy.established(self._session)
-        if refusal:
-            raise self._refusal(sock, refusal)
+        if refusal:  # what OpenSSL has to say now would tell the peer that all is well
+            raise TlsFailure(refusal, refusal)
         self._established = True
         self._facts = self._policy.facts(self._session)
         self._send(sock)
@@ -282,7 +290,7 @@ class TlsTransport:
             self._hold_input()
 
     def close(self, sock: socket.socket, goodbye: bool) -> None:
-        """The socket is about to be closed. goodbye: try to send close_notify, without waiting."""
+        """The socket is about to be closed; the last call but `facts`. goodbye: try to send close_notify, without waiting."""
         self._host = None
         if goodbye and self._established:
             try:
@@ -290,8 +298,17 @@ class TlsTransport:
                 self._flush(sock)
             except sockets.ConnectionLost:
                 pass  # nobody is left to hear it
+        if self._facts is None:
+            self._facts = self._policy.facts(self._session)
+        # A connection is part of reference cycles, so it waits for the garbage collector; OpenSSL's 40 KB need not.
+        del self._session, self._incoming, self._outgoing
 
     # -- facts -----------------------------------------------------------------------------------------------------
+
+    def publish(self, info: StreamInfo) -> None:
+        """The handshake is done: into the downstream half."""
+        info.tls = facts = self.facts()
+        info.alpn = str(facts.get("alpn") or "") if facts else ""
 
     def facts(self) -> Optional[Dict[str, Any]]:
         """What is known now. From the end of the handshake on always the same dict."""

@@ -10,6 +10,7 @@ import socket
 from typing import Any, Dict, Optional, Protocol
 
 from ..buffer import Buffer
+from ..observe.stream_info import StreamInfo
 from . import sockets
 
 
@@ -49,6 +50,9 @@ class Transport(Protocol):
     def has_input(self) -> bool:
         """Whether a read would give something although the socket may have nothing new."""
 
+    def publish(self, info: StreamInfo) -> None:
+        """The handshake is done: tell access logs and filters what is known now. Not called on raw connections."""
+
     def close(self, sock: socket.socket, goodbye: bool) -> None:
         """The socket is about to be closed. goodbye: say so to the peer if that takes no waiting."""
 
@@ -86,6 +90,10 @@ class RawTransport:
     def handshake(sock: socket.socket) -> bool:
         """Nothing to agree on."""
         return True
+
+    @staticmethod
+    def publish(info: StreamInfo) -> None:
+        """There is nothing to tell."""
 
     @staticmethod
     def facts() -> Optional[Dict[str, Any]]:

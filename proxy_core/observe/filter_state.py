@@ -19,20 +19,22 @@ _AS_VALUE: Final = "\0the text of the value"
 class FilterStateObject:
     """value: for who uses it. text: what `%FILTER_STATE(name:PLAIN)%` prints, by default the value as text; None = "-".
     typed: a JSON value for `:TYPED`, None where Envoy has no protobuf form of it. fields: for `:FIELD:name`. shared: whether
-    the upstream connection has it too (`%UPSTREAM_FILTER_STATE(name)%`).
+    the upstream connection has it too (`%UPSTREAM_FILTER_STATE(name)%`). hashable: whether a hash policy may use it; its hash is
+    that of the value as text.
     """
 
-    __slots__ = ("value", "text", "typed", "fields", "shared")
+    __slots__ = ("value", "text", "typed", "fields", "shared", "hashable")
 
     def __init__(
         self, value: Any, text: Optional[str] = _AS_VALUE, typed: Any = None, fields: Mapping[str, str] = NOTHING,
-        shared: bool = False,
+        shared: bool = False, hashable: bool = False,
     ) -> None:
         self.value = value
         self.text = str(value) if text is _AS_VALUE else text
         self.typed = typed
         self.fields = fields
         self.shared = shared
+        self.hashable = hashable
 
     def __str__(self) -> str:
         """As text, also where logs print none: who uses an object may ask for this instead of its value."""

@@ -130,3 +130,22 @@ class _Handler(logging.Handler):
 
     def _open(self) -> TextIO:
         return open(self.path, "a", encoding="utf-8", errors="backslashreplace")
+
+
+class Seldom:
+    """Lets one line of a kind through, then none for a while: what happens to thousands of connections must be found in the log,
+    not fill it."""
+
+    __slots__ = ("_again_after", "_due_at")
+
+    def __init__(self, again_after: float = 60.0) -> None:
+        """again_after: seconds between two lines."""
+        self._again_after = again_after
+        self._due_at = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether to write a line now; if so, the next is due in `again_after` seconds. now: `reactor.now`."""
+        if now < self._due_at:
+            return False
+        self._due_at = now + self._again_after
+        return True

@@ -157,6 +157,8 @@ class ClusterStats:
     def _bind_membership(self, scope: Scope) -> None:
         self.lb_healthy_panic = scope.counter("lb_healthy_panic")
         self.membership_change = scope.counter("membership_change")
+        self.assignment_stale = scope.counter("assignment_stale")
+        self.assignment_timeout_received = scope.counter("assignment_timeout_received")
         self.update_attempt = scope.counter("update_attempt")
         self.update_empty = scope.counter("update_empty")
         self.update_failure = scope.counter("update_failure")

@@ -38,7 +38,8 @@ TCP_PROXY_GAUGES: Names = ("upstream_flush_active",)
 
 # `cluster.<name>.`: connection pool, membership and balancing.
 CLUSTER_COUNTERS: Names = (
-    "bind_errors", "lb_healthy_panic", "membership_change", "retry_or_shadow_abandoned", "update_attempt",
+    "assignment_stale", "assignment_timeout_received", "bind_errors", "lb_healthy_panic", "membership_change",
+    "retry_or_shadow_abandoned", "update_attempt",
     "update_empty", "update_failure", "update_no_rebuild", "update_success", "upstream_cx_close_notify",
     "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
     "upstream_cx_destroy", "upstream_cx_destroy_local", "upstream_cx_destroy_local_with_active_rq",
@@ -71,7 +72,7 @@ CLUSTER_HTTP_COUNTERS: Names = (
     "upstream_rq_rx_reset", "upstream_rq_rx_reset_no_error", "upstream_rq_timeout", "upstream_rq_tx_reset",
 )
 CLUSTER_OTHER_COUNTERS: Names = (
-    "assignment_stale", "assignment_timeout_received", "assignment_use_cached", "lb_local_cluster_not_ok",
+    "assignment_use_cached", "lb_local_cluster_not_ok",
     "lb_recalculate_zone_structures", "lb_subsets_created", "lb_subsets_fallback",
     "lb_subsets_fallback_panic", "lb_subsets_removed", "lb_subsets_selected", "lb_zone_cluster_too_small",
     "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone",

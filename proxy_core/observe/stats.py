@@ -49,6 +49,7 @@ _TAGGED_SCOPES = tuple(
         ("envoy_virtual_cluster", r"(?P<family>vhost\.vcluster)\.(?P<value>.+)"),
         ("envoy_route", r"(?P<family>vhost\.route)\.(?P<value>.+)"),
         ("envoy_proxy_protocol_version", r"(?P<family>proxy_proto)\.versions\.v(?P<value>\d)"),
+        ("envoy_proxy_protocol_prefix", r"(?P<family>proxy_proto)\.(?!versions\b)(?P<value>.+)"),
         ("envoy_rbac_prefix", r"(?P<value>.+)\.(?P<family>rbac)"),
     )
 )

@@ -54,7 +54,7 @@ class Certificate:
 
     __slots__ = (
         "der", "serial_number", "issuer", "subject", "common_name", "not_before", "not_after", "names", "key_type",
-        "public_key",
+        "public_key", "all_alternative_names",
     )
 
     def __init__(self, data: bytes) -> None:
@@ -80,7 +80,12 @@ class Certificate:
         self.key_type = _key_type(self.public_key)
         body.skip_optional(_ISSUER_ID)
         body.skip_optional(_SUBJECT_ID)
-        self.names: Dict[str, List[str]] = _alternative_names(body)
+        found = _alternative_names(body)
+        self.names: Dict[str, List[str]] = {}
+        for kind, name in found:
+            if kind:
+                self.names.setdefault(kind, []).append(name)
+        self.all_alternative_names = [name for _, name in found]  # in their order; "" for one of an unknown kind
 
     def all_names(self, kind: str) -> List[str]:
         """Its alternative names of one kind, in the order of the certificate."""
@@ -174,9 +179,10 @@ def _key_type(public_key: bytes) -> str:
     return der.object_identifier(der.Reader(public_key).open(der.SEQUENCE).open(der.SEQUENCE).next(der.OID))
 
 
-def _alternative_names(body: der.Reader) -> Dict[str, List[str]]:
+def _alternative_names(body: der.Reader) -> List[Tuple[str, str]]:
+    """(kind, name) of each; kind "" for those that are not told apart here."""
     if body.peek_tag() != _EXTENSIONS:
-        return {}
+        return []
     extensions = body.open(_EXTENSIONS).open(der.SEQUENCE)
     while not extensions.at_end:
         extension = extensions.open(der.SEQUENCE)
@@ -184,20 +190,18 @@ def _alternative_names(body: der.Reader) -> Dict[str, List[str]]:
         extension.skip_optional(der.BOOLEAN)
         content = extension.next(der.OCTET_STRING)
         if oid == _SUBJECT_ALT_NAME:
-            return _general_names(der.Reader(content).open(der.SEQUENCE))
-    return {}
+            return [_general_name(tag, name) for tag, name in der.Reader(content).open(der.SEQUENCE).elements()]
+    return []
 
 
-def _general_names(reader: der.Reader) -> Dict[str, List[str]]:
-    names: Dict[str, List[str]] = {}
-    for tag, content in reader.elements():
-        if tag in _PLAIN_NAMES:
-            names.setdefault(_PLAIN_NAMES[tag], []).append(content.decode("latin-1"))
-        elif tag == _IP and len(content) in (4, 16):
-            names.setdefault(IP, []).append(str(ipaddress.ip_address(content)))
-        elif tag == _OTHER:
-            names.setdefault(OTHER_NAME, []).append(_other_name(content))
-    return names
+def _general_name(tag: int, content: bytes) -> Tuple[str, str]:
+    if tag in _PLAIN_NAMES:
+        return _PLAIN_NAMES[tag], content.decode("latin-1")
+    if tag == _IP and len(content) in (4, 16):
+        return IP, str(ipaddress.ip_address(content))
+    if tag == _OTHER:
+        return OTHER_NAME, _other_name(content)
+    return "", ""
 
 
 def _other_name(content: bytes) -> str:

@@ -16,13 +16,14 @@ from ..config.load import Loaded, load_bootstrap
 from ..config.model.bootstrap import Bootstrap
 from ..config.model.core import Locality, Node
 from ..errors import ConfigError, Problem
-from ..listener.listener import BindError
+from ..listener.binding import BindError
 from ..observe.log import ProcessLog, component_logger
 from .arguments import FAILED, say_error
 from .extensions import Extensions
 from .flags import filter_directories
 from .lifecycle import Lifecycle
 from .options import Options
+from .reload import Reloader
 from .report import problems_text
 from .server import Server
 from .startup import announce
@@ -79,7 +80,9 @@ def check(options: Options) -> Checked:
         extensions = Extensions(filter_directories(options))
         loaded = load(options, extensions)
         warnings = loaded.warnings
-        Server(loaded, options, extensions).close()
+        server = Server(loaded, options, extensions)
+        warnings = [*warnings, *server.check_dynamic()]
+        server.close()
     except ConfigError as error:
         return Checked(error.problems, tuple(warnings))
     return Checked((), tuple(warnings))
@@ -125,6 +128,7 @@ def _run(
 ) -> int:
     extensions = Extensions(filter_directories(options))
     server = Server(load_from(extensions), options, extensions)
+    reloader = Reloader(server, lambda: load_from(extensions))
     try:
         server.start()
     except BindError as error:
@@ -138,7 +142,7 @@ def _run(
         announce(server)
         on_running(server)
 
-    return Lifecycle(server, process_log).run(running)
+    return Lifecycle(server, process_log, reloader.reload).run(running)
 
 
 def _refuse(options: Options, error: ConfigError) -> int:

@@ -8,12 +8,23 @@ from __future__ import annotations
 from typing import Dict, List, Sequence
 
 from ..config.model.bootstrap import DownstreamConnectionsConfig
+from ..config.model.discovery import DISCOVERY_TYPES
+from ..config.model.load_balancing import POLICIES as LOAD_BALANCING_POLICIES
+from ..config.model.health_check import HEALTH_CHECK_TYPES
+from ..config.model.proxy_protocol import PerHostConfig
 from ..config.registry import TypeRegistry
 from ..extensions.access_log import file, stream
 from ..extensions.access_log.registry import AccessLogExtension
-from ..extensions.network import custom, direct_response, echo, tcp_proxy
-from ..extensions.transport import raw_buffer, tls
-from ..filters.registry import FilterRegistry, ListenerFilterExtension, TransportExtension
+from ..extensions.listener import http_inspector, original_dst, proxy_protocol, tls_inspector
+from ..extensions.listener import local_ratelimit as listener_local_ratelimit
+from ..extensions.network import (
+    connection_limit, custom, direct_response, echo, local_ratelimit, rbac, set_filter_state, sni_cluster,
+    tcp_bandwidth_limit, tcp_proxy,
+)
+from ..extensions.transport import raw_buffer, tls, upstream_header
+from ..filters.registry import (
+    FilterRegistry, ListenerFilterExtension, TransportExtension, UpstreamTransportExtension,
+)
 
 
 class Extensions:
@@ -22,13 +33,27 @@ class Extensions:
     def __init__(self, filter_path: Sequence[str] = ()) -> None:
         self._loader = custom.FilterLoader(list(filter_path))
         self.filters = FilterRegistry(
-            [echo.EXTENSION, direct_response.EXTENSION, tcp_proxy.EXTENSION], custom=custom.EXTENSION
+            [
+                connection_limit.EXTENSION, direct_response.EXTENSION, echo.EXTENSION, local_ratelimit.EXTENSION,
+                rbac.EXTENSION, set_filter_state.EXTENSION, sni_cluster.EXTENSION, tcp_bandwidth_limit.EXTENSION,
+                tcp_proxy.EXTENSION,
+            ],
+            custom=custom.EXTENSION,
         )
         transports: List[TransportExtension] = [raw_buffer.EXTENSION, tls.EXTENSION]
         self.transports: Dict[str, TransportExtension] = {
             extension.config.DESCRIPTOR.full_name: extension for extension in transports
         }
-        listener_filters: List[ListenerFilterExtension] = []
+        upstream_transports: List[UpstreamTransportExtension] = [
+            raw_buffer.UPSTREAM_EXTENSION, tls.UPSTREAM_EXTENSION, upstream_header.UPSTREAM_EXTENSION,
+        ]
+        self.upstream_transports: Dict[str, UpstreamTransportExtension] = {
+            each.config.DESCRIPTOR.full_name: each for each in upstream_transports
+        }
+        listener_filters: List[ListenerFilterExtension] = [
+            http_inspector.EXTENSION, listener_local_ratelimit.EXTENSION, original_dst.EXTENSION,
+            proxy_protocol.EXTENSION, tls_inspector.EXTENSION,
+        ]
         self.listener_filters: Dict[str, ListenerFilterExtension] = {
             extension.config.DESCRIPTOR.full_name: extension for extension in listener_filters
         }
@@ -42,8 +67,11 @@ class Extensions:
         classes = self.filters.configs()
         classes += [extension.config for extension in self.listener_filters.values()]
         classes += [extension.config for extension in self.transports.values()]
+        classes += [each.config for each in self.upstream_transports.values()]
         classes += [extension.config for extension in self.access_logs.values()]
-        return TypeRegistry([*classes, DownstreamConnectionsConfig], python=self._loader)
+        classes += [*rbac.MATCHERS, *LOAD_BALANCING_POLICIES, DownstreamConnectionsConfig, PerHostConfig, *DISCOVERY_TYPES]
+        classes += HEALTH_CHECK_TYPES
+        return TypeRegistry(classes, python=self._loader)
 
     def is_terminal(self, type_url: str) -> bool:
         """Whether network filters of this type end a chain."""

@@ -3,7 +3,7 @@
     SIGTERM, SIGINT   stop at once as Envoy does: connections closed, logs flushed, exit status 0; with
                       `--drain-on-exit-s N` stop accepting first and give connections up to N seconds; a second signal stops
     SIGUSR1           reopen the log files
-    SIGHUP            ignored with a warning, as in Envoy
+    SIGHUP            load the configuration again and run it, or keep the old one and say why (`reload`); Envoy ignores it
     SIGQUIT           print the state of every connection to standard error, then stop
 """
 
@@ -26,11 +26,14 @@ GARBAGE_THRESHOLD = 20_000  # objects made and not freed before the collector lo
 
 
 class Lifecycle:
-    """Runs one started server until it is told to stop."""
+    """Runs one started server until it is told to stop. reload: what SIGHUP does."""
 
-    def __init__(self, server: Server, process_log: ProcessLog, errors: TextIO = sys.stderr) -> None:
+    def __init__(
+        self, server: Server, process_log: ProcessLog, reload: Callable[[], object], errors: TextIO = sys.stderr
+    ) -> None:
         self._server = server
         self._process_log = process_log
+        self._reload = reload
         self._errors = errors
         self._log = component_logger("main")
         self._draining = False
@@ -82,7 +85,8 @@ class Lifecycle:
         self._process_log.reopen()
 
     def _on_hangup(self) -> None:
-        self._log.warning("caught and eating SIGHUP. See documentation for how to hot restart.")
+        self._log.warning("caught SIGHUP. Reloading the configuration.")
+        self._reload()
 
     def _on_quit(self) -> None:
         self._errors.write(describe_connections(self._server.table, self._server.reactor.now))
@@ -108,7 +112,9 @@ def settle_garbage_collector() -> None:
 
 
 def close_connections(server: Server) -> None:
-    """Close every connection at once, and run what is due when they are gone (their access logs)."""
+    """Close every connection at once, those that are not yet one too, and run what is due when they are gone (their logs)."""
+    for entry in server.listeners.lists:
+        entry.listener.close_before_chain()
     for connection in server.table.live():
         connection.close(NO_FLUSH, PROCESS_EXIT, how="shutdown")
     server.reactor.turn(0)

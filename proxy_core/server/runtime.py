@@ -7,6 +7,8 @@ Settings of our own that Envoy has no field for are keys here as well, below `pr
     proxy_core.flush_timeout_ms         no progress while the last bytes wait for a peer that does not read (60000)
     proxy_core.paused_timeout_ms        silence on a connection whose reading is paused (3600000)
     proxy_core.handshake_timeout_ms     a TLS handshake that transport_socket_connect_timeout does not bound (15000)
+    proxy_core.drain_idle_timeout_ms    silence after which a connection of a stopped listener is closed (60000)
+    proxy_core.drain_most_ms            the same, silent or not (3600000); both from the end of the drain time on
     proxy_core.linger_timeout_ms        a closed connection takes and drops input for so long, to save its reply (5000)
 
 0 switches a bound off.
@@ -63,6 +65,19 @@ class Runtime:
             return int(value)
         except (TypeError, ValueError):
             return None
+
+    def boolean(self, key: str, default: bool) -> bool:
+        """The value as a switch: true, false, or a number (0 = off). Anything else is as good as nothing, as in Envoy, which
+        takes the words of an operator's override for what they say but not those of a static layer."""
+        value = self._merged.get(key)
+        if isinstance(value, str):
+            if self._admin is not None and key in self._admin and value.lower() in ("true", "false"):
+                return value.lower() == "true"
+            try:
+                value = float(value)
+            except ValueError:
+                return default
+        return bool(value) if isinstance(value, (bool, int, float)) else default
 
     def modify(self, values: Dict[str, str]) -> bool:
         """`/runtime_modify`: set keys of the admin layer, "" deletes. False when there is no admin layer."""

@@ -14,6 +14,7 @@ from ..admin.server import build_admin
 from ..config.load import Loaded
 from ..config.model.bootstrap import Bootstrap, DownstreamConnectionsConfig
 from ..errors import ConfigError, Problem
+from ..event.file_watch import FileWatcher
 from ..event.reactor import Reactor
 from ..event.wakeup import Wakeup
 from ..listener.context import ListenerContext
@@ -24,14 +25,19 @@ from ..listener.manager import ListenerManager
 from ..network.connection import Connection
 from ..network.table import ConnectionTable, expose_buffered
 from ..observe.access_log.sink import SinkCache
+from ..observe.certificates import CertificateStore
 from ..observe.log import component_logger, conn_tag
 from ..observe.stat_names import FilesystemStats
 from ..observe.stat_names_server import NO_CERTIFICATE_DAYS, RuntimeStats, ServerStats, declare_process_stats
 from ..observe.stats import StatsStore
-from ..upstream import cluster as cluster_module
+from ..upstream.balancer import Surroundings
 from ..upstream.manager import ClusterManager
+from ..upstream.monitoring import Monitors
 from ..upstream.tcp_pool import TcpPool
+from ..upstream.transport import UpstreamTransports
+from ..xds.secrets import SecretManager
 from .access_logs import AccessLogs, UnopenedSinks
+from .dynamic import DynamicResources
 from .extensions import Extensions
 from .options import GRADUAL, VALIDATE, Options
 from .runtime import Runtime, connection_settings
@@ -64,7 +70,7 @@ class Server:
         self.wakeup = Wakeup()
         self.wall_clock = wall_clock
         self.started_at = self.reactor.now
-        self.started_wall = wall_clock()
+        self.loaded_wall = wall_clock()
         self.health_failed = False
         self.running = False
         self.random = rng if rng is not None else random.Random()
@@ -82,7 +88,14 @@ class Server:
         self.access_logs = self._access_logs(extensions)
         settings = connection_settings(self.runtime)
         settings.on_stall = self._on_stall
-        self.clusters = ClusterManager(self.stats, settings, self.random)
+        self.file_watcher = FileWatcher(self.reactor, wall_clock=wall_clock)
+        self.secrets = self._secrets(bootstrap, extensions)
+        transports = UpstreamTransports(extensions.upstream_transports, CertificateStore(), self.secrets)
+        around = self._surroundings(bootstrap)
+        self.monitors = Monitors(
+            self.reactor, self.table, self.access_logs.sinks, self.random, wall_clock, self.runtime.integer
+        )
+        self.clusters = ClusterManager(self.stats, settings, self.random, transports, surroundings=around, monitors=self.monitors)
         self.process_limit = process_limit(bootstrap, self.runtime)
         self.descriptors = DescriptorGuard(
             self.reactor, component_logger("conn_handler"), self._own.counter("descriptors_exhausted")
@@ -92,16 +105,29 @@ class Server:
             self.reactor, self.stats, self.table, extensions.filters, extensions.transports,
             extensions.listener_filters, settings,
             self.process_limit, self.descriptors, self.clusters, self.pool, self.access_logs,
-            self.runtime, self.random, wall_clock,
+            self.runtime, self.random, wall_clock, transports.certificates, self.secrets,
         )
         self.stats.scope("server").computed("days_until_first_cert_expiring", self._days_until_first_expiry)
         self.listeners = ListenerManager(self.context, float(options.drain_time_s), options.drain_strategy == GRADUAL)
         self.admin: Optional[Listener] = None
+        self.dynamic: Optional[DynamicResources] = None
         try:
-            self._build(bootstrap)
+            self._build(bootstrap, extensions)
         except Exception:
             self.close()
             raise
+
+    def _secrets(self, bootstrap: Bootstrap, extensions: Extensions) -> SecretManager:
+        static = bootstrap.static_resources.secrets if bootstrap.static_resources is not None else ()
+        return SecretManager(
+            static, extensions.types(), self.stats, self.reactor, self.file_watcher, self.wall_clock
+        )
+
+    def _surroundings(self, bootstrap: Bootstrap) -> Surroundings:
+        here = bootstrap.node.locality if bootstrap.node is not None else None
+        place = (here.region, here.zone, here.sub_zone) if here is not None else ("", "", "")
+        part_of = bootstrap.cluster_manager.local_cluster_name if bootstrap.cluster_manager is not None else ""
+        return Surroundings(self.random, lambda: self.reactor.now, self.runtime.get, place, part_of)
 
     def _access_logs(self, extensions: Extensions) -> AccessLogs:
         sinks = (UnopenedSinks if self.options.mode == VALIDATE else SinkCache)(
@@ -110,14 +136,19 @@ class Server:
         )
         return AccessLogs(extensions.access_logs, sinks, self.reactor, self.wall_clock, self.random, self.runtime.get)
 
-    def _build(self, bootstrap: Bootstrap) -> None:
-        problems: List[Problem] = []
+    def _build(self, bootstrap: Bootstrap, extensions: Extensions) -> None:
+        problems: List[Problem] = list(self.secrets.problems)
+        try:
+            self.monitors.open_outlier_log(bootstrap.cluster_manager)
+        except ConfigError as error:
+            problems.extend(error.problems)
         resources = bootstrap.static_resources
         for index, cluster in enumerate(resources.clusters if resources is not None else []):
-            found = cluster_module.problems(cluster, f"static_resources.clusters[{index}]")
-            problems.extend(found)
-            if not found:
-                self.clusters.add(cluster)
+            path = f"static_resources.clusters[{index}]"
+            try:
+                self.clusters.add(cluster, path)
+            except ConfigError as error:
+                problems.extend(error.problems)
         for index, listener in enumerate(resources.listeners if resources is not None else []):
             try:
                 self.listeners.add(listener, f"static_resources.listeners[{index}]")
@@ -128,8 +159,23 @@ class Server:
                 self.admin = build_admin(self, bootstrap.admin)
             except ConfigError as error:
                 problems.extend(error.problems)
+        try:
+            self.dynamic = DynamicResources(
+                bootstrap, extensions, self.listeners, self.stats, self.reactor, self.file_watcher, self.wall_clock,
+                self.on_resources_changed,
+            )
+        except ConfigError as error:
+            problems.extend(error.problems)
         if problems:
             raise ConfigError(problems)
+        self.on_resources_changed()
+
+    def check_dynamic(self) -> List[Problem]:
+        """What of the dynamic resources would be refused: warnings, since the proxy starts without them."""
+        return self.dynamic.check() if self.dynamic is not None else []
+
+    def on_resources_changed(self) -> None:
+        """Listeners or clusters came or went."""
         expose_buffered(self.stats, self.table)
 
     # -- running ---------------------------------------------------------------------------------------------------
@@ -140,6 +186,8 @@ class Server:
             if self.admin is not None:
                 self.admin.bind()
             self.listeners.bind()
+            assert self.dynamic is not None
+            self.dynamic.start()
         except Exception:
             self.stop_listening()
             raise
@@ -186,6 +234,7 @@ class Server:
     def close(self) -> None:
         """Give back every descriptor. Connections must be closed by then (`lifecycle.close_connections`)."""
         self.stop_listening()
+        self.file_watcher.close()
         self.access_logs.sinks.close()
         self.descriptors.close()
         self.pool.close()
@@ -194,7 +243,7 @@ class Server:
 
     def _downstream_connections(self) -> int:
         """Connections of the listeners, the admin's not counted."""
-        return sum(listener.active for listener in self.listeners.listeners)
+        return self.listeners.active_connections()
 
     # -- what goes wrong -------------------------------------------------------------------------------------------
 

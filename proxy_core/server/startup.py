@@ -40,7 +40,7 @@ def announce(server: Server) -> None:
 
 def bound_text(listener: Listener) -> str:
     """Where a listener listens, with real ports."""
-    if not listener.sockets:
+    if not listener.sockets.all():
         return "no address (bind_to_port is false)"
     return ", ".join(address.text for address in listener.local_addresses())
 

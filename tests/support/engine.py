@@ -11,6 +11,7 @@ import random
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from proxy_core.config.load import decode_bootstrap
+from proxy_core.event.file_watch import FileWatcher
 from proxy_core.event.reactor import Reactor
 from proxy_core.filters.api import FilterFactory
 from proxy_core.listener.context import ListenerContext
@@ -21,12 +22,15 @@ from proxy_core.listener.manager import ListenerManager
 from proxy_core.network.close import NO_FLUSH
 from proxy_core.network.connection import Connection
 from proxy_core.network.table import ConnectionTable
+from proxy_core.observe.certificates import CertificateStore
 from proxy_core.observe.stats import StatsStore
 from proxy_core.server.access_logs import AccessLogs
 from proxy_core.server.extensions import Extensions
 from proxy_core.server.runtime import Runtime, connection_settings
 from proxy_core.upstream.manager import ClusterManager
 from proxy_core.upstream.tcp_pool import TcpPool
+from proxy_core.upstream.transport import UpstreamTransports
+from proxy_core.xds.secrets import SecretManager
 from tests.support.clock import FakeClock
 from tests.support.peers import Peer, Server, connect
 
@@ -46,8 +50,12 @@ def pipe(path: str) -> Json:
 
 
 def network_filter(name: str, **config: Any) -> Json:
-    """One entry of a filter chain: name "echo", "tcp_proxy", "direct_response"."""
-    message = {"echo": "Echo", "tcp_proxy": "TcpProxy", "direct_response": "Config"}[name]
+    """One entry of a filter chain, by the name of its package: "echo", "tcp_proxy", "direct_response"."""
+    message = {
+        "echo": "Echo", "tcp_proxy": "TcpProxy", "direct_response": "Config", "local_ratelimit": "LocalRateLimit",
+        "connection_limit": "ConnectionLimit", "sni_cluster": "SniCluster", "set_filter_state": "Config",
+        "tcp_bandwidth_limit": "TcpBandwidthLimit",
+    }[name]
     return {"name": name, "typed_config": {"@type": f"{TYPE}filters.network.{name}.v3.{message}", **config}}
 
 
@@ -114,7 +122,12 @@ class Engine:
         runtime = Runtime(loaded.bootstrap.layered_runtime)
         settings = connection_settings(runtime)
         settings.on_stall = lambda connection, name, since: self.stalls.append(name)
-        self.clusters = ClusterManager(self.stats, settings)
+        self.watcher = FileWatcher(self.reactor, wall_clock=self.clock)
+        secrets = SecretManager(
+            resources.secrets, self.extensions.types(), self.stats, self.reactor, self.watcher, self.clock
+        )
+        transports = UpstreamTransports(self.extensions.upstream_transports, CertificateStore(), secrets)
+        self.clusters = ClusterManager(self.stats, settings, transports=transports)
         self.process_limit = ProcessLimit(limit, "test")
         sinks: Any = KeptLines()
         self.lines = sinks.lines
@@ -127,10 +140,10 @@ class Engine:
             self.reactor, self.stats, self.table, self.extensions.filters, self.extensions.transports,
             self.extensions.listener_filters, settings,
             self.process_limit, self.descriptors, self.clusters, TcpPool(self.reactor, self.table),
-            logs, runtime, random.Random(seed), self.clock,
+            logs, runtime, random.Random(seed), self.clock, transports.certificates, secrets,
         )
-        for one in resources.clusters:
-            self.clusters.add(one)
+        for index, one in enumerate(resources.clusters):
+            self.clusters.add(one, f"static_resources.clusters[{index}]")
         self.listeners = ListenerManager(self.context, drain_time, gradual)
         for index, each in enumerate(resources.listeners):
             self.listeners.add(each, f"static_resources.listeners[{index}]")

@@ -11,18 +11,34 @@ from ..nested import AnyOf, AnyValue, Nested
 from .access_log import AccessLog
 from .address import Address, BindConfig
 from .cluster import Cluster
+from .config_source import ConfigSource
 from .core import Node
 from .listener import Listener
 from .matcher import check_regex
+from .outlier import ManagerOutlierDetection
+from .secret import Secret
 
 
-@message("envoy.config.bootstrap.v3.Bootstrap.StaticResources", unsupported=("secrets",))
+@message("envoy.config.bootstrap.v3.Bootstrap.StaticResources")
 @dataclass(eq=False, repr=False)
 class StaticResources(Message):
-    """Listeners and clusters that are there from the start."""
+    """Listeners, clusters and secrets that are there from the start."""
 
     listeners: List[Listener] = repeated(Nested(Listener))
     clusters: List[Cluster] = repeated(Nested(Cluster))
+    secrets: List[Secret] = repeated(Nested(Secret), help="For TLS contexts that name them.")
+
+
+@message(
+    "envoy.config.bootstrap.v3.Bootstrap.DynamicResources",
+    unsupported=("ads_config", "lds_resources_locator", "cds_resources_locator"),
+)
+@dataclass(eq=False, repr=False)
+class DynamicResources(Message):
+    """Where listeners and clusters come from that may change while the proxy runs."""
+
+    lds_config: Optional[ConfigSource] = optional(Nested(ConfigSource), help="Listeners.")
+    cds_config: Optional[ConfigSource] = optional(Nested(ConfigSource), help="Clusters.")
 
 
 @message("envoy.config.bootstrap.v3.Admin", unsupported=("socket_options", "allow_paths"))
@@ -39,13 +55,14 @@ class Admin(Message):
 
 @message(
     "envoy.config.bootstrap.v3.ClusterManager",
-    unsupported=("outlier_detection", "load_stats_config", "enable_deferred_cluster_creation"),
+    unsupported=("load_stats_config", "enable_deferred_cluster_creation"),
 )
 @dataclass(eq=False, repr=False)
 class ClusterManager(Message):
     """What all clusters share."""
 
     local_cluster_name: str = plain(String(), refers_to="cluster", help="The cluster this proxy belongs to.")
+    outlier_detection: Optional[ManagerOutlierDetection] = optional(Nested(ManagerOutlierDetection))
     upstream_bind_config: Optional[BindConfig] = optional(
         Nested(BindConfig), help="For clusters without their own."
     )
@@ -143,7 +160,7 @@ class OverloadManager(Message):
 @message(
     "envoy.config.bootstrap.v3.Bootstrap",
     unsupported=(
-        "dynamic_resources", "flags_path", "stats_sinks", "watchdog", "tracing", "hds_config",
+        "flags_path", "stats_sinks", "watchdog", "tracing", "hds_config",
         "enable_dispatcher_stats", "header_prefix", "stats_server_version_override",
         "use_tcp_for_dns_lookups", "bootstrap_extensions", "config_sources", "default_config_source",
         "default_socket_interface", "certificate_provider_instances", "node_context_params", "watchdogs",
@@ -160,6 +177,7 @@ class Bootstrap(Message):
 
     node: Optional[Node] = optional(Nested(Node))
     static_resources: Optional[StaticResources] = optional(Nested(StaticResources))
+    dynamic_resources: Optional[DynamicResources] = optional(Nested(DynamicResources))
     cluster_manager: Optional[ClusterManager] = optional(Nested(ClusterManager))
     stats_flush_interval: Optional[float] = optional(Duration(gte=0.001, lt=300), help="Default 5s.")
     admin: Optional[Admin] = optional(Nested(Admin))

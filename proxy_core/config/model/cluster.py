@@ -5,14 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Optional
 
-from ..descriptor import Message, mapping, message, optional, plain, repeated
+from ..descriptor import Message, Report, mapping, message, optional, plain, repeated
 from ..kinds import Bool, Duration, Enum, String, UInt32
 from ..nested import AnyOf, AnyValue, Nested
 from .address import BindConfig, TcpKeepalive
-from .core import ROUTING_PRIORITY, Metadata, TransportSocket
+from .cluster_lb import (
+    CommonLbConfig, LbSubsetConfig, LeastRequestLbConfig, MaglevLbConfig, RingHashLbConfig, RoundRobinLbConfig,
+)
+from .core import ROUTING_PRIORITY, Metadata, TransportSocket, TypedExtensionConfig
+from .discovery import (
+    LOOKUP_FAMILY, SHORTEST_REFRESH, CustomClusterType, DnsCluster, EdsClusterConfig, OriginalDstLbConfig, RefreshRate,
+)
 from .endpoint import ClusterLoadAssignment
+from .health_check import HealthCheck, check_names
+from .load_balancing import LoadBalancingPolicy
+from .outlier import OutlierDetection
 
 DISCOVERY_TYPE = Enum(STATIC=0, STRICT_DNS=1, LOGICAL_DNS=2, EDS=3, ORIGINAL_DST=4)
+CLUSTER_TYPES = {  # the extension for each of them
+    "envoy.cluster.static": "STATIC", "envoy.cluster.strict_dns": "STRICT_DNS", "envoy.cluster.logical_dns": "LOGICAL_DNS",
+    "envoy.cluster.eds": "EDS", "envoy.cluster.original_dst": "ORIGINAL_DST",
+}
 LB_POLICY = Enum(
     ROUND_ROBIN=0, LEAST_REQUEST=1, RING_HASH=2, RANDOM=3, MAGLEV=5, CLUSTER_PROVIDED=6,
     LOAD_BALANCING_POLICY_CONFIG=7,
@@ -56,17 +69,13 @@ class UpstreamConnectionOptions(Message):
 @message(
     "envoy.config.cluster.v3.Cluster",
     unsupported=(
-        "eds_cluster_config", "health_checks", "max_requests_per_connection", "http_protocol_options",
-        "http2_protocol_options", "dns_refresh_rate", "dns_lookup_family", "dns_resolvers",
-        "outlier_detection", "cleanup_interval", "lb_subset_config", "ring_hash_lb_config",
-        "protocol_selection", "common_lb_config", "common_http_protocol_options",
-        "close_connections_on_host_health_failure", "ignore_health_on_host_removal", "original_dst_lb_config",
-        "least_request_lb_config", "cluster_type", "respect_dns_ttl", "filters", "load_balancing_policy",
-        "lrs_server", "transport_socket_matches", "dns_failure_refresh_rate", "use_tcp_for_dns_lookups",
+        "max_requests_per_connection", "http_protocol_options", "http2_protocol_options", "dns_resolvers",
+        "protocol_selection", "common_http_protocol_options", "filters", "lrs_server", "transport_socket_matches",
+        "use_tcp_for_dns_lookups",
         "upstream_http_protocol_options", "track_timeout_budgets", "upstream_config", "track_cluster_stats",
-        "preconnect_policy", "connection_pool_per_downstream_connection", "maglev_lb_config",
-        "dns_resolution_config", "wait_for_warm_on_init", "typed_dns_resolver_config",
-        "round_robin_lb_config", "lrs_report_endpoint_metrics", "dns_jitter", "transport_socket_matcher",
+        "preconnect_policy", "connection_pool_per_downstream_connection",
+        "dns_resolution_config",
+        "lrs_report_endpoint_metrics", "transport_socket_matcher",
         "per_connection_buffer_high_watermark_timeout", "stats_matcher", "queuing_policies",
     ),
 )
@@ -76,27 +85,85 @@ class Cluster(Message):
 
     name: str = plain(String(min_len=1), help="Must be unique.")
     type: Optional[str] = optional(DISCOVERY_TYPE, oneof="cluster_discovery_type", help="Default STATIC.")
+    eds_cluster_config: Optional[EdsClusterConfig] = optional(Nested(EdsClusterConfig), help="For type EDS.")
     connect_timeout: Optional[float] = optional(Duration(gt=0), help="Default 5s.")
     per_connection_buffer_limit_bytes: Optional[int] = optional(
         UInt32(), help="Default 1048576; 0 = no limit."
     )
     lb_policy: str = plain(LB_POLICY)
+    health_checks: List[HealthCheck] = repeated(Nested(HealthCheck), help="A host is healthy while all of them pass.")
     circuit_breakers: Optional[CircuitBreakers] = optional(Nested(CircuitBreakers))
+    dns_refresh_rate: Optional[float] = optional(
+        Duration(gt=SHORTEST_REFRESH), deprecated=True, help="Default 5s."
+    )
+    dns_lookup_family: str = plain(LOOKUP_FAMILY, help="AUTO: IPv6, or else IPv4.")
+    outlier_detection: Optional[OutlierDetection] = optional(Nested(OutlierDetection), help="Default: none.")
+    cleanup_interval: Optional[float] = optional(
+        Duration(gt=0), help="How long an ORIGINAL_DST host is kept that nobody uses; default 5s."
+    )
     upstream_bind_config: Optional[BindConfig] = optional(Nested(BindConfig))
+    lb_subset_config: Optional[LbSubsetConfig] = optional(Nested(LbSubsetConfig), help="Hosts by their metadata.")
+    ring_hash_lb_config: Optional[RingHashLbConfig] = optional(Nested(RingHashLbConfig), oneof="lb_config")
     transport_socket: Optional[TransportSocket] = optional(
         Nested(TransportSocket), help="Default: raw bytes."
     )
     metadata: Optional[Metadata] = optional(Nested(Metadata))
+    common_lb_config: Optional[CommonLbConfig] = optional(Nested(CommonLbConfig))
     alt_stat_name: str = plain(String(), help="Name used in stats and logs instead of `name`.")
     upstream_connection_options: Optional[UpstreamConnectionOptions] = optional(
         Nested(UpstreamConnectionOptions)
     )
+    close_connections_on_host_health_failure: bool = plain(
+        Bool(), help="Close the connections to a host that fails its health checks or is ejected."
+    )
+    ignore_health_on_host_removal: bool = plain(
+        Bool(), help="A host that discovery removes leaves at once, also while its health checks pass."
+    )
     load_assignment: Optional[ClusterLoadAssignment] = optional(Nested(ClusterLoadAssignment))
+    original_dst_lb_config: Optional[OriginalDstLbConfig] = optional(
+        Nested(OriginalDstLbConfig), oneof="lb_config", help="For type ORIGINAL_DST."
+    )
     typed_extension_protocol_options: Dict[str, AnyValue] = mapping(
         AnyOf(), help="Key: the extension's name."
     )
+    least_request_lb_config: Optional[LeastRequestLbConfig] = optional(Nested(LeastRequestLbConfig), oneof="lb_config")
+    cluster_type: Optional[CustomClusterType] = optional(
+        Nested(CustomClusterType), oneof="cluster_discovery_type", help="A type by its extension, instead of `type`."
+    )
+    respect_dns_ttl: bool = plain(
+        Bool(), deprecated=True, help="Of no effect: the system's resolver does not tell."
+    )
+    load_balancing_policy: Optional[LoadBalancingPolicy] = optional(
+        Nested(LoadBalancingPolicy), help="Policies as extensions, instead of lb_policy."
+    )
+    dns_failure_refresh_rate: Optional[RefreshRate] = optional(
+        Nested(RefreshRate), deprecated=True, help="Default: dns_refresh_rate."
+    )
+    maglev_lb_config: Optional[MaglevLbConfig] = optional(Nested(MaglevLbConfig), oneof="lb_config")
+    wait_for_warm_on_init: Optional[bool] = optional(Bool(), help="Default true: accept when the first hosts are known.")
+    typed_dns_resolver_config: Optional[TypedExtensionConfig] = optional(
+        Nested(TypedExtensionConfig), help="The system's resolver is used in any case."
+    )
+    round_robin_lb_config: Optional[RoundRobinLbConfig] = optional(Nested(RoundRobinLbConfig), oneof="lb_config")
+    dns_jitter: Optional[float] = optional(
+        Duration(gte=0), deprecated=True, help="At random up to this much later; default 0s."
+    )
+
+    def check(self, report: Report) -> None:
+        check_names(self.health_checks, report)
+
+    @property
+    def dns_cluster(self) -> Optional[DnsCluster]:
+        """The settings of the DNS cluster extension, if that is the type."""
+        custom = self.cluster_type.typed_config if self.cluster_type is not None else None
+        return custom.message if custom is not None and isinstance(custom.message, DnsCluster) else None
 
     @property
     def discovery_type(self) -> str:
-        """`type`, or Envoy's default."""
-        return self.type or "STATIC"
+        """`type`, or what `cluster_type` stands for, or Envoy's default; "" for a `cluster_type` that nobody knows."""
+        if self.cluster_type is None:
+            return self.type or "STATIC"
+        if self.cluster_type.name != "envoy.cluster.dns":
+            return CLUSTER_TYPES.get(self.cluster_type.name, "")
+        dns = self.dns_cluster
+        return "LOGICAL_DNS" if dns is not None and dns.all_addresses_in_single_endpoint else "STRICT_DNS"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import Dict, List, Optional
 
-from ..descriptor import Message, message, optional, plain, repeated
+from ..descriptor import Message, mapping, message, optional, plain, repeated
 from ..kinds import Bool, Duration, String, UInt32
 from ..nested import Nested
 from .address import Address
@@ -42,7 +42,7 @@ class Endpoint(Message):
     additional_addresses: List[EndpointAddress] = repeated(Nested(EndpointAddress))
 
 
-@message("envoy.config.endpoint.v3.LbEndpoint", unsupported=("endpoint_name",))
+@message("envoy.config.endpoint.v3.LbEndpoint")
 @dataclass(eq=False, repr=False)
 class LbEndpoint(Message):
     """A host with what the balancer needs to know of it."""
@@ -51,6 +51,9 @@ class LbEndpoint(Message):
     health_status: str = plain(HEALTH_STATUS, help="As known from outside; UNKNOWN counts as healthy.")
     metadata: Optional[Metadata] = optional(Nested(Metadata))
     load_balancing_weight: Optional[int] = optional(UInt32(gte=1), help="Default 1.")
+    endpoint_name: Optional[str] = optional(
+        String(), oneof="host_identifier", help="One of the assignment's named_endpoints."
+    )
 
 
 @message(
@@ -88,7 +91,7 @@ class LoadAssignmentPolicy(Message):
     weighted_priority_health: bool = plain(Bool())
 
 
-@message("envoy.config.endpoint.v3.ClusterLoadAssignment", unsupported=("named_endpoints",))
+@message("envoy.config.endpoint.v3.ClusterLoadAssignment")
 @dataclass(eq=False, repr=False)
 class ClusterLoadAssignment(Message):
     """All hosts of a cluster."""
@@ -96,3 +99,8 @@ class ClusterLoadAssignment(Message):
     cluster_name: str = plain(String(min_len=1))
     endpoints: List[LocalityLbEndpoints] = repeated(Nested(LocalityLbEndpoints))
     policy: Optional[LoadAssignmentPolicy] = optional(Nested(LoadAssignmentPolicy))
+    named_endpoints: Dict[str, Endpoint] = mapping(Nested(Endpoint), help="For lb_endpoints with an endpoint_name.")
+
+    def endpoint_of(self, member: LbEndpoint) -> Optional[Endpoint]:
+        """What a member of this assignment is, given there or by name."""
+        return member.endpoint if member.endpoint_name is None else self.named_endpoints.get(member.endpoint_name)

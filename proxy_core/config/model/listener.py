@@ -127,9 +127,9 @@ class ConnectionBalanceConfig(Message):
 @message(
     "envoy.config.listener.v3.Listener",
     unsupported=(
-        "use_original_dst", "deprecated_v1", "transparent", "freebind", "tcp_fast_open_queue_length",
+        "deprecated_v1",
         "udp_listener_config", "api_listener", "internal_listener", "enable_mptcp", "filter_chain_matcher",
-        "bypass_overload_manager", "fcds_config", "stats_matcher",
+        "fcds_config", "stats_matcher",
     ),
 )
 @dataclass(eq=False, repr=False)
@@ -139,12 +139,20 @@ class Listener(Message):
     name: str = plain(String(), help="Default: a made-up one.")
     address: Optional[Address] = optional(Nested(Address), help="Required for a listener of the bootstrap.")
     filter_chains: List[FilterChain] = repeated(Nested(FilterChain))
+    use_original_dst: Optional[bool] = optional(
+        Bool(), help="Hand connections whose destination was restored to the listener at that address."
+    )
     per_connection_buffer_limit_bytes: Optional[int] = optional(
         UInt32(), help="Default 1048576; 0 = no limit."
     )
     metadata: Optional[Metadata] = optional(Nested(Metadata))
     drain_type: str = plain(Enum(DEFAULT=0, MODIFY_ONLY=1))
     listener_filters: List[ListenerFilter] = repeated(Nested(ListenerFilter))
+    transparent: Optional[bool] = optional(Bool(), help="IP_TRANSPARENT, for TPROXY; default: not touched.")
+    freebind: Optional[bool] = optional(Bool(), help="IP_FREEBIND: the address may come later.")
+    tcp_fast_open_queue_length: Optional[int] = optional(
+        UInt32(lte=2**31 - 1), help="Default: not touched; 0 = off."
+    )
     socket_options: List[SocketOption] = repeated(Nested(SocketOption))
     listener_filters_timeout: Optional[float] = optional(Duration(), help="Default 15s; 0s = none.")
     traffic_direction: str = plain(TRAFFIC_DIRECTION)
@@ -165,6 +173,7 @@ class Listener(Message):
     enable_reuse_port: Optional[bool] = optional(Bool(), help="Default true.")
     ignore_global_conn_limit: bool = plain(Bool(), help="Not counted for, nor stopped by, the process limit.")
     additional_addresses: List[AdditionalAddress] = repeated(Nested(AdditionalAddress))
+    bypass_overload_manager: bool = plain(Bool(), help="Of no effect: there are no overload actions.")
     max_connections_to_accept_per_socket_event: Optional[int] = optional(UInt32(gte=1))
     tcp_keepalive: Optional[TcpKeepalive] = optional(Nested(TcpKeepalive), help="For accepted connections.")
     per_connection_buffer_high_watermark_timeout: Optional[float] = optional(

@@ -382,7 +382,9 @@ def _drained(rig: AdminRig) -> Dict[str, bool]:
 
 def _stopped(rig: AdminRig, monkeypatch: pytest.MonkeyPatch) -> List[bool]:
     calls: List[bool] = []
-    monkeypatch.setattr(rig.server.listeners, "stop_listening", calls.append)
+    monkeypatch.setattr(
+        rig.server.listeners, "stop_listening", lambda inbound_only, drain_time_left=None: calls.append(inbound_only)
+    )
     return calls
 
 

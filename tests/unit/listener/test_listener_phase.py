@@ -175,3 +175,70 @@ def test_a_rejected_client_whose_bytes_nobody_took_sees_a_reset(new_engine: NewE
     client = engine.client()
     client.send(b"GET / HTTP/1.1\r\n\r\n")
     engine.until(lambda: client.was_reset)
+
+
+def redirecting(engine_of: Callable[[Json], Engine], **target: Any) -> Engine:
+    """Listener `main` restores destinations from a PROXY header and hands connections over; `other` listens at 192.0.2.8:8 without
+    a socket of its own."""
+    first = listener(network_filter("direct_response", response={"inline_string": "main"}), listener_filters=[PROXY],
+                     use_original_dst=True, access_log=[LOG])
+    second = listener(network_filter("echo"), name="other", bind_to_port=False, **target)
+    second["address"] = {"socket_address": {"address": "192.0.2.8", "port_value": 8}}
+    return engine_of(bootstrap([first, second]))
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[Json], Engine]]:
+    made: List[Engine] = []
+
+    def start(config: Json) -> Engine:
+        made.append(Engine(config).start())
+        return made[-1]
+    yield start
+    for engine in made:
+        engine.close()
+
+
+def test_use_original_dst_hands_the_connection_to_the_listener_at_its_destination(
+    started: Callable[[Json], Engine]
+) -> None:
+    engine = redirecting(started)
+    client = engine.client()
+    client.send(HEADER + b"hello")
+    engine.until(lambda: bytes(client.got) == b"hello")
+    assert engine.live[0].info.listener_name == "other"
+    assert engine.value("listener.192.0.2.8_8.downstream_cx_active") == 1
+    assert stat(engine, "downstream_cx_total") == 0
+    assert [engine.listener(name).active for name in ("main", "other")] == [0, 1]
+    client.finish()
+    engine.until(lambda: not engine.live)
+    assert engine.process_limit.active == 0
+
+
+def test_and_the_filters_of_that_listener_see_the_rest(started: Callable[[Json], Engine]) -> None:
+    engine = redirecting(started, listener_filters=[INSPECTOR])
+    client = engine.client()
+    client.send(HEADER)
+    engine.until(lambda: engine.value("listener.192.0.2.8_8.downstream_pre_cx_active") == 1)
+    client.send(b"plain")
+    engine.until(lambda: bytes(client.got) == b"plain")
+
+
+def test_a_destination_that_nobody_listens_at_stays(started: Callable[[Json], Engine]) -> None:
+    engine = redirecting(started)
+    client = engine.client()
+    client.send(b"PROXY TCP4 192.0.2.7 192.0.2.8 7 9\r\n")
+    engine.until(lambda: bytes(client.got) == b"main")
+
+
+def test_the_limit_of_the_listener_at_the_destination_holds(started: Callable[[Json], Engine]) -> None:
+    def with_limit(config: Json) -> Engine:
+        limit = {"envoy.resource_limits.listener.other.connection_limit": 0}
+        config["layered_runtime"] = {"layers": [{"name": "static", "static_layer": limit}]}
+        return started(config)
+    engine = redirecting(with_limit)
+    client = engine.client()
+    client.send(HEADER + b"hello")
+    engine.until(lambda: client.ended or client.was_reset)
+    assert engine.value("listener.192.0.2.8_8.downstream_cx_overflow") == 1
+    assert engine.process_limit.active == 0

@@ -33,3 +33,18 @@ def test_without_layers_there_is_nothing_but_the_two_loads_of_the_start() -> Non
     stats = RuntimeStats(StatsStore(lambda: 0.0).scope("runtime"))
     Runtime(None, stats)
     assert (stats.load_success.value, stats.num_layers.value, stats.num_keys.value) == (2, 0, 0)
+
+
+def test_a_switch_is_a_boolean_or_a_number_and_words_count_only_from_the_operator() -> None:
+    """As measured on Envoy 1.40: "true" in a static layer is no switch."""
+    static = {"on": True, "off": False, "zero": 0, "one": 1, "half": 0.5, "text": "true", "digit": "0", "other": "no"}
+    layers = {"layers": [{"name": "base", "static_layer": static}, {"name": "adm", "admin_layer": {}}]}
+    runtime = Runtime(decode(LayeredRuntime, layers, TypeRegistry()))
+    found = {key: (runtime.boolean(key, True), runtime.boolean(key, False)) for key in [*static, "nothing"]}
+    as_given = (True, False)
+    assert found == {
+        "on": (True, True), "off": (False, False), "zero": (False, False), "one": (True, True), "half": (True, True),
+        "text": as_given, "digit": (False, False), "other": as_given, "nothing": as_given,
+    }
+    assert runtime.modify({"on": "false", "text": "true", "other": "maybe"})
+    assert (runtime.boolean("on", True), runtime.boolean("text", False), runtime.boolean("other", True)) == (False, True, True)
