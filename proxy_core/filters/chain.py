@@ -13,13 +13,10 @@ The chain knows its connection only as a `ChainHost`. Rules, in the order in whi
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Protocol, Tuple
+from typing import Any, Callable, Final, List, Optional, Protocol, Tuple, cast
 
 from ..buffer import Buffer
-from .api import STOP_ITERATION, ConnectionEvent, Hold, ReadFilter, WriteFilter
-
-
-EventListener = Callable[[ConnectionEvent], None]
+from .api import STOP_ITERATION, Hold, ReadFilter, WriteFilter
 
 
 class Clock(Protocol):
@@ -145,7 +142,7 @@ class _ReadSlot:
 class ReadChain:
     """The read filters of one connection, first added first run."""
 
-    __slots__ = ("host", "holds", "parked_since", "stalled", "lone", "_uninspected", "_slots", "_greeted", "_last", "_parked")
+    __slots__ = ("host", "holds", "parked_since", "stalled", "lone", "_uninspected", "slots", "_greeted", "_last", "_parked")
 
     def __init__(self, host: ChainHost) -> None:
         self.host = host
@@ -156,39 +153,40 @@ class ReadChain:
         # that let the first bytes through and have `inspects_data = False`. A connection that read bytes may hand them to it
         # directly, since nothing can be parked before it. Saves 0.4 us of a round trip's 16.
         self.lone: Optional[ReadFilter] = None
-        self._uninspected = True
-        self._slots: List[_ReadSlot] = []
+        self._uninspected = True  # no filter before the last one wants to see bytes
+        self.slots: List[_ReadSlot] = []  # in order: `.name` and `.filter` of each; read only
         self._greeted = 0
         self._last = -1  # index of the last filter, which consumes and so never parks
         self._parked = -1  # index of the filter that parked the chain, -1 for none
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self.slots)
 
     def add(self, read_filter: ReadFilter, name: str) -> None:
         """Append a filter and hand it its callbacks."""
-        slot = _ReadSlot(self, len(self._slots), read_filter, name)
-        if self._slots and getattr(self._slots[-1].filter, "inspects_data", True):
+        slots = self.slots
+        if slots and getattr(slots[-1].filter, "inspects_data", True):
             self._uninspected = False
-        self._slots.append(slot)
         self._last += 1
+        slot = _ReadSlot(self, self._last, read_filter, name)
+        slots.append(slot)
         self.lone = None
         read_filter.initialize_read_filter_callbacks(slot)
 
     def filters(self) -> List[_ReadSlot]:
         """The slots in order: `.name` and `.filter` of each."""
-        return list(self._slots)
+        return list(self.slots)
 
     @property
     def parked_by(self) -> str:
         """The name of the filter that stopped the chain before its end, "" if none did."""
-        return self._slots[self._parked].name if self._parked >= 0 else ""
+        return self.slots[self._parked].name if self._parked >= 0 else ""
 
     def initialize(self) -> None:
         """Greet the filters in order until one stops. Called once, when the connection is set up."""
-        for index in range(self._greeted, len(self._slots)):
+        for index in range(self._greeted, len(self.slots)):
             self._greeted = index + 1
-            if self._slots[index].filter.on_new_connection() is STOP_ITERATION or not self.host.is_open:
+            if self.slots[index].filter.on_new_connection() is STOP_ITERATION or not self.host.is_open:
                 self._stopped(index)
                 return
 
@@ -206,7 +204,7 @@ class ReadChain:
         if not self.host.is_open:
             return
         if end_stream:
-            self._slots[index].told_end = True
+            self.slots[index].told_end = True
         self.run(data, end_stream, index + 1)
         self.host.chain_moved()
 
@@ -217,7 +215,7 @@ class ReadChain:
         if not host.is_open:
             return
         index = start
-        for slot in self._slots[start:] if start else self._slots:
+        for slot in self.slots[start:] if start else self.slots:
             if index >= self._greeted:
                 self._greeted = index + 1
                 if slot.filter.on_new_connection() is STOP_ITERATION or not host.is_open:
@@ -262,9 +260,9 @@ class ReadChain:
     def clear(self) -> None:
         """Forget the filters; the connection is closed and everybody has heard it. A filter and its callbacks know each
         other: left to the garbage collector, they cost a connection with four filters a tenth more."""
-        for slot in self._slots:
+        for slot in self.slots:
             del slot.filter
-        self._slots.clear()
+        self.slots.clear()
         self.lone = None
 
     def drop_holds(self) -> None:
@@ -273,9 +271,10 @@ class ReadChain:
             hold.stop_timer()
         self.holds = ()
 
-    def listeners(self) -> List[EventListener]:
-        """Whom to tell about events, in order."""
-        return [slot.filter.on_event for slot in self._slots]
+
+# What a connection has instead of its chain once everybody has heard that it is closed. Chain and connection know each other,
+# and cutting this end frees both at once; a filter that still calls finds the closed connection through its old chain.
+NO_FILTERS: Final = ReadChain(cast(ChainHost, None))
 
 
 class _WriteSlot:
@@ -335,8 +334,10 @@ class WriteChain:
         """The slots in the order in which they see bytes."""
         return list(self._slots)
 
-    def listeners(self, except_for: List[EventListener]) -> List[EventListener]:
-        """Whom to tell about events besides the filters that are in the read chain as well. A pure write filter need not
-        have `on_event`."""
-        found = [getattr(slot.filter, "on_event", None) for slot in self._slots]
-        return [one for one in found if one is not None and one not in except_for]
+    def listeners(self, except_for: List[Any]) -> List[Any]:
+        """The filters to tell about events besides those of the read chain, which may be in both. A pure write filter need
+        not have `on_event`."""
+        return [
+            slot.filter for slot in self._slots
+            if hasattr(slot.filter, "on_event") and not any(slot.filter is one for one in except_for)
+        ]

@@ -17,8 +17,8 @@ class FactoryContext(Protocol):
 
     reactor: `event.reactor.Reactor`; stats: the root `observe.stats.StatsStore`; clusters: `upstream.manager.ClusterManager`;
     pool: `upstream.tcp_pool.TcpPool`; access_logs: builds loggers from `AccessLog` messages; runtime: `server.runtime.Runtime`;
-    drain: whether and when this listener's connections should go; random: a `random.Random`; path: where the filter stands in
-    the configuration, for problems.
+    drain: whether and when this listener's connections should go; random: a `random.Random`; singletons: the
+    `filters.singletons.Singletons` of the process; path: where the filter stands in the configuration, for problems.
     """
 
     reactor: Any
@@ -29,6 +29,7 @@ class FactoryContext(Protocol):
     runtime: Any
     drain: Any
     random: Any
+    singletons: Any
     path: str
 
 
@@ -75,12 +76,13 @@ class TransportContext(FactoryContext, Protocol):
     """What a transport socket may use besides.
 
     scope: the `observe.stats.Scope` of its listener; connect_timeout: `transport_socket_connect_timeout` in seconds, 0 if not
-    set; certificates: the `CertificateStore` that /certs prints.
+    set; certificates: the `CertificateStore` that /certs prints; secrets: the `xds.secrets.SecretManager`.
     """
 
     scope: Any
     connect_timeout: float
     certificates: Any
+    secrets: Any
 
 
 class TransportExtension(NamedTuple):
@@ -91,6 +93,33 @@ class TransportExtension(NamedTuple):
 
     config: Type[Any]
     build: Callable[[Any, TransportContext], Callable[[], Any]]
+
+
+class UpstreamTransportContext(Protocol):
+    """What the transport socket of a cluster may use.
+
+    scope: the `observe.stats.Scope` of the cluster; certificates, secrets: as in `TransportContext`; path: where the transport
+    socket's configuration stands.
+    """
+
+    scope: Any
+    certificates: Any
+    secrets: Any
+    path: str
+
+    def prepare(self, transport_socket: Any, path: str) -> Callable[[Any, Any], Any]:
+        """What a socket that is wrapped by this one, a `TransportSocket` message at `path`, builds. Raises ConfigError."""
+
+
+class UpstreamTransportExtension(NamedTuple):
+    """One kind of upstream transport socket.
+
+    build: makes, once per cluster, the callable that gives each connection its `network.transport.Transport`, from the
+    `StreamInfo` of the downstream connection and the `upstream.host.Host` to connect to; raises `errors.ConfigError`.
+    """
+
+    config: Type[Any]
+    build: Callable[[Any, UpstreamTransportContext], Callable[[Any, Any], Any]]
 
 
 class ListenerFilterContext(FactoryContext, Protocol):

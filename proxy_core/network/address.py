@@ -94,6 +94,11 @@ class Address:
         """Whether this is a name in Linux's abstract namespace: no file, nothing to unlink."""
         return self.path.startswith("@")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it can only be a socket of this machine: loopback, or a Unix socket."""
+        return self.ip[:4] == "127." or self.family == socket.AF_UNIX or self.ip == "::1"
+
     def __str__(self) -> str:
         return self.text
 

@@ -1,11 +1,13 @@
 """Opening a connection to somewhere: socket, bind, connect, and the wait for TCP. Mirrors `ClientConnectionImpl`.
 
-While TCP is connecting the reactor's handler for the socket is a `Connecting`, which knows only how that ends; then the
-connection itself takes over. The time limit belongs to whoever asked (`upstream.tcp_pool`).
+Hosts of this machine are connected at once. Else, while TCP is connecting, the reactor's handler for the socket is a
+`Connecting`, which knows only how that ends; then the connection itself takes over. The time limit belongs to whoever asked
+(`upstream.tcp_pool`).
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Callable, Optional
 
 from ..event.reactor import WRITE
@@ -42,9 +44,18 @@ class Connecting:
 
 
 def connect(connection: Connection, address: Address, source: Optional[Address] = None) -> None:
-    """Start connecting `connection`'s socket to `address`, from `source` if given. The outcome comes as an event.
+    """Start connecting `connection`'s socket to `address`, from `source` if given. The outcome comes as an event, never from
+    inside this call. Texts of failures are Envoy's.
+    """
+    if connect_at_once(connection, address, source):
+        connection.reactor.defer(functools.partial(_go_on, connection), connection)
 
-    Failures are reported in this turn's last phase, never from inside this call. Texts are Envoy's.
+
+def connect_at_once(connection: Connection, address: Address, source: Optional[Address] = None) -> bool:
+    """`connect`, but True if TCP is up already and nobody has been told: the caller goes on with `establish`.
+
+    On this machine TCP's handshake is over before connect(2) returns, although it says EINPROGRESS. Asking once more costs a
+    system call, and saves three and a turn of the loop.
     """
     connection.remote_address = address
     if source is not None:
@@ -52,14 +63,25 @@ def connect(connection: Connection, address: Address, source: Optional[Address] 
         if problem is not None:
             text = f"failed to bind to {source}: {problem}"
             connection.reactor.defer(_failure(connection, LOCAL_CLOSE, text), connection)
-            return
+            return False
     problem = sockets.start_connect(connection.sock, address)
     if problem is not None:
         text = f"immediate connect error: {problem}|remote address:{address}"
         connection.reactor.defer(_failure(connection, REMOTE_CLOSE, text), connection)
-        return
+        return False
     assert connection.mask == UNREGISTERED
-    connection.reactor.watch(connection.fd, WRITE, Connecting(connection))
+    number = sockets.finish_connect(connection.sock, address) if address.is_local else None
+    if number is None:
+        connection.reactor.watch(connection.fd, WRITE, Connecting(connection))
+    elif number:
+        text = f"delayed connect error: {sockets.describe(number)}"
+        connection.reactor.defer(_failure(connection, REMOTE_CLOSE, text), connection)
+    return number == 0
+
+
+def _go_on(connection: Connection) -> None:
+    if connection.fd >= 0:
+        establish(connection)
 
 
 def _failure(connection: Connection, event: ConnectionEvent, text: str) -> Callable[[], None]:

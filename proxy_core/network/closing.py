@@ -21,7 +21,7 @@ from typing import List, Optional, Protocol, Tuple
 from ..buffer import Buffer
 from ..errors import PeerError
 from ..event.reactor import WRITE, Reactor
-from ..event.timers import Timer
+from ..event.timers import SETTLE_AFTER, Timer
 from ..filters.api import LOCAL_CLOSE, REMOTE_CLOSE, ConnectionEvent
 from ..filters.chain import ReadChain, WriteChain
 from ..observe.stream_info import LOCAL_RESET, NORMAL, StreamInfo
@@ -30,7 +30,9 @@ from .close import (
     ABORT, ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET, NO_FLUSH, CloseReason, CloseType,
 )
 from .settings import READ_SIZE, ByteCounters, ConnectionSettings
-from .states import CONNECTING, ENDED, ENDING, FLUSHING, LINGERING, OPEN, Event, Side
+from .states import (
+    CLOSED, CLOSE_AFTER_FLUSH, CONNECTING, ENDED, ENDING, END_SENT, FLUSHING, LINGER, LINGERING, OPEN, STOP, Side,
+)
 from .transport import RAW, Transport
 
 # Reads of input nobody wants, per turn, while lingering.
@@ -100,6 +102,9 @@ class Closable(Protocol):
     def close_socket(self, event: ConnectionEvent, reason: CloseReason) -> None:
         """Close now."""
 
+    def settle(self) -> None:
+        """Arm what was left to `Reactor.settle_later`."""
+
     def on_failure(self, error: Exception) -> None:
         """The reactor's handler of last resort."""
 
@@ -125,11 +130,11 @@ def close(conn: Closable, kind: CloseType, event: ConnectionEvent, reason: Close
         conn.close_event = event
         conn.close_kind = kind
         conn.close_reason = reason
-        conn.read_state = states.next_read(conn.read_state, Event.STOP)
+        conn.read_state = states.next_read(conn.read_state, STOP)
         if conn.write_state is CONNECTING:
             arm_bound(conn)  # `establish` goes on from here
         elif conn.write_state is not ENDED and (conn.write_buffer.size or conn.transport.has_output or _held(conn)):
-            conn.write_state = states.next_write(conn.write_state, Event.CLOSE_AFTER_FLUSH)
+            conn.write_state = states.next_write(conn.write_state, CLOSE_AFTER_FLUSH)
             conn.update_interest()
             arm_bound(conn)
         else:
@@ -176,7 +181,7 @@ def flushed(conn: Closable) -> None:
         if conn.transport.has_output:  # TLS could not say goodbye yet: the FIN goes behind it
             conn.set_interest(conn.mask | WRITE)
             return
-        conn.write_state = states.next_write(conn.write_state, Event.END_SENT)
+        conn.write_state = states.next_write(conn.write_state, END_SENT)
         conn.last_write = conn.reactor.now
         if states.both_ended(conn.read_state, conn.write_state):
             conn.close_socket(LOCAL_CLOSE, CloseReason("local", "FIN", "both directions have ended"))
@@ -206,7 +211,7 @@ def _wait_for_delivery(conn: Closable) -> None:
     """A RST destroys what our kernel has not delivered yet, so it comes when everything is acknowledged. The kernel does not
     report that, it has to be asked."""
     if conn.write_state is OPEN or conn.write_state is ENDING:
-        conn.write_state = states.next_write(conn.write_state, Event.CLOSE_AFTER_FLUSH)
+        conn.write_state = states.next_write(conn.write_state, CLOSE_AFTER_FLUSH)
     conn.update_interest()
     arm_bound(conn)
     conn.reactor.after(ASK_AGAIN_AFTER, functools.partial(_after_flush, conn), conn)
@@ -232,7 +237,7 @@ def _linger(conn: Closable) -> None:
         conn.transport.send_end(conn.sock)
         if conn.transport.has_output:
             conn.set_interest(conn.mask | WRITE)
-    conn.write_state = states.next_write(conn.write_state, Event.LINGER)
+    conn.write_state = states.next_write(conn.write_state, LINGER)
     conn.closing_at = conn.reactor.now
     conn.update_interest()
     if conn.transport.has_input:
@@ -285,18 +290,21 @@ def release(conn: Closable, reason: CloseReason) -> None:
     conn.reactor.unwatch(conn.fd)
     conn.fd = -1
     conn.is_open = False
-    conn.read_state = states.next_read(conn.read_state, Event.CLOSE)
-    conn.write_state = states.next_write(conn.write_state, Event.CLOSE)
+    conn.read_state = conn.write_state = CLOSED  # from every other state, say both tables
     if conn.close_reason is None:
         conn.close_reason = reason
     if conn.bound is not None:
         conn.bound.cancel()
         conn.bound = None
-    conn.read_chain.drop_holds()
+    conn.reactor.unsettled.pop(conn, None)
+    if conn.read_chain.holds:
+        conn.read_chain.drop_holds()
     if conn.reset_on_close and conn.detected_close_type == NORMAL:
         conn.detected_close_type = LOCAL_RESET
-    conn.read_buffer.clear()
-    conn.write_buffer.clear()
+    if conn.read_buffer.size:
+        conn.read_buffer.clear()
+    if conn.write_buffer.size:
+        conn.write_buffer.clear()
     if conn.transport is not RAW:
         conn.transport.close(conn.sock, goodbye=not conn.reset_on_close and conn.close_kind is not ABORT)
     sockets.close(conn.sock, reset=conn.reset_on_close)
@@ -344,9 +352,8 @@ def arm_bound(conn: Closable) -> None:
 
 def arm_half_closed(conn: Closable) -> None:
     """`arm_bound` for the one wait that every connection of a pair comes to: one direction has just ended."""
-    allowed = conn.settings.half_closed_timeout
-    if conn.bound is None and allowed > 0 and not conn.pauses and not conn.above_high:
-        conn.bound = conn.reactor.timers.at(conn.reactor.now + allowed, functools.partial(_on_bound, conn), conn)
+    if conn.bound is None and conn.settings.half_closed_timeout > SETTLE_AFTER and not conn.pauses and not conn.above_high:
+        conn.reactor.settle_later(conn)
     else:
         arm_bound(conn)
 

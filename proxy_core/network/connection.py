@@ -33,7 +33,7 @@ from .address import Address
 from .close import ABORT, CloseReason, CloseType
 from .handshake import UNREGISTERED, establish
 from .settings import READ_SIZE, ByteCounters, ConnectionSettings
-from .states import CONNECTING, ENDED, FLUSHING, LINGERING, OPEN, Event
+from .states import CONNECTING, ENDED, END_QUEUED, FLUSHING, LINGERING, OPEN, PEER_ENDED
 from .transport import RAW, Transport
 
 READ_BUFFER_HOLDER: Final = "own read buffer over its limit"
@@ -159,7 +159,11 @@ class Connection:
             elif self.read_size > READ_SIZE:
                 self.read_size = READ_SIZE
             buffer = self.read_buffer
-            buffer.append(data)
+            if buffer.size:
+                buffer.append(data)
+            else:  # `append` without the call, which is 1 % of a round trip
+                buffer.chunks.append(data)
+                buffer.size = size
             lone = self.read_chain.lone
             if lone is not None:
                 lone.on_data(buffer, False)
@@ -211,15 +215,16 @@ class Connection:
 
     def peer_ended(self) -> None:
         """The peer's FIN; everything before it is in the read buffer."""
-        self.read_state = states.next_read(self.read_state, Event.PEER_ENDED)
+        self.read_state = states.next_read(self.read_state, PEER_ENDED)
         self.last_read = self.reactor.now
-        self.update_interest()
         self.read_chain.run(self.read_buffer, self.half_close_enabled)
         if not self.half_close_enabled:
             closing.peer_ended(self)
         elif self.is_open and not self.write_buffer.size and states.both_ended(self.read_state, self.write_state):
             self.close_socket(REMOTE_CLOSE, CloseReason("peer", "FIN", "both directions have ended"))
-        elif self.is_open:
+            return
+        self.update_interest()
+        if self.half_close_enabled and self.is_open:
             self.read_chain.check_stall()
             closing.arm_half_closed(self)
 
@@ -280,7 +285,7 @@ class Connection:
                 self._flush_queued = True
                 (self.reactor.to_flush if buffer.size < READ_SIZE else self.reactor.bulk).append(self)
             if buffer.size > self._high > 0 and not self.above_high:
-                self._rose_above_high()
+                notify.rose_above_high(self)
         elif not self.is_open or self.write_state is not OPEN and self.write_state is not CONNECTING:
             data.clear()
         elif self.write_chain is None or self.write_chain.run(data, end_stream):
@@ -299,10 +304,10 @@ class Connection:
             self.end_when_connected = self.end_when_connected or end_stream
         else:
             if end_stream and state is OPEN:
-                self.write_state = states.next_write(state, Event.END_QUEUED)
+                self.write_state = states.next_write(state, END_QUEUED)
             self.want_flush()
         if buffer.size > self._high > 0 and not self.above_high:
-            self._rose_above_high()
+            notify.rose_above_high(self)
 
     def want_flush(self) -> None:
         """Have `flush` called in this turn's flush phase, unless the socket is known to be full."""
@@ -329,7 +334,7 @@ class Connection:
                 self.counters.tx_total.value += sent
                 self.last_write = self.reactor.now
                 if self.above_high and buffer.size <= self._low:
-                    self._fell_to_low()
+                    notify.fell_to_low(self)
                     if self.fd < 0:
                         return
             if buffer.size or transport.has_output:
@@ -341,18 +346,6 @@ class Connection:
                 self.on_drained()
         if self.write_state is not OPEN:
             closing.flushed(self)
-
-    def _rose_above_high(self) -> None:
-        self.above_high = True
-        self.above_high_at = self.reactor.now
-        closing.arm_bound(self)
-        for callbacks in self.callbacks:
-            callbacks.on_above_write_buffer_high_watermark()
-
-    def _fell_to_low(self) -> None:
-        self.above_high = False
-        for callbacks in self.callbacks:
-            callbacks.on_below_write_buffer_low_watermark()
 
     # -- closing (the steps are in `closing`) ----------------------------------------------------------------------
 
@@ -373,7 +366,7 @@ class Connection:
         self.reactor.defer(functools.partial(notify.finalize, self))
         try:
             if self.above_high:  # whoever was paused for our sake must not stay so
-                self._fell_to_low()
+                notify.fell_to_low(self)
         finally:
             self.raise_event(event)
 
@@ -394,6 +387,10 @@ class Connection:
     def on_failure(self, error: Exception) -> None:
         """A bug, or a filter's exception: this connection ends, the process goes on."""
         self.close(ABORT, f"exception in a handler: {type(error).__name__}", how="error")
+
+    def settle(self) -> None:
+        """Half-closed for longer than most: see `closing.arm_half_closed`."""
+        closing.arm_bound(self)
 
     def stalled(self, filter_name: str, since: float) -> None:
         """The chain is parked and nothing is left to wake it; whoever made the settings wants to know."""

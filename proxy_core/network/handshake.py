@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from ..filters.api import CONNECTED, ConnectionEvent
 from . import closing, sockets, states
-from .states import OPEN, Event
+from .states import CAME_UP, CLOSE_AFTER_FLUSH, END_QUEUED, OPEN
 from .transport import RAW
 
 
@@ -58,8 +58,8 @@ def establish(conn: Establishable) -> None:
         conn.on_lost(lost)
         return
     if ready:
-        conn.read_state = states.next_read(conn.read_state, Event.CONNECTED)
-        conn.write_state = states.next_write(conn.write_state, Event.CONNECTED)
+        conn.read_state = states.next_read(conn.read_state, CAME_UP)
+        conn.write_state = states.next_write(conn.write_state, CAME_UP)
         if conn.transport is not RAW:
             conn.transport.publish(conn.info)
     conn.update_interest()
@@ -73,8 +73,8 @@ def establish(conn: Establishable) -> None:
     if conn.write_state is not OPEN:
         return  # closed by someone who heard it
     if not conn.is_open:  # a flushing close came before the handshake was done
-        conn.write_state = states.next_write(conn.write_state, Event.CLOSE_AFTER_FLUSH)
+        conn.write_state = states.next_write(conn.write_state, CLOSE_AFTER_FLUSH)
     elif conn.end_when_connected:
-        conn.write_state = states.next_write(conn.write_state, Event.END_QUEUED)
+        conn.write_state = states.next_write(conn.write_state, END_QUEUED)
     if conn.write_buffer.size or conn.write_state is not OPEN:
         conn.want_flush()

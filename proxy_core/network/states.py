@@ -63,6 +63,15 @@ FLUSHING: Final = Side.FLUSHING
 LINGERING: Final = Side.LINGERING
 CLOSED: Final = Side.CLOSED
 
+# The events likewise: an attribute of an Enum class takes 0.2 us before Python 3.12.
+CAME_UP: Final = Event.CONNECTED
+PEER_ENDED: Final = Event.PEER_ENDED
+END_QUEUED: Final = Event.END_QUEUED
+END_SENT: Final = Event.END_SENT
+STOP: Final = Event.STOP
+CLOSE_AFTER_FLUSH: Final = Event.CLOSE_AFTER_FLUSH
+LINGER: Final = Event.LINGER
+
 READ_TABLE: Final[Dict[Side, Dict[Event, Side]]] = {
     CONNECTING: {Event.CONNECTED: OPEN, Event.STOP: STOPPED, Event.CLOSE: CLOSED},
     OPEN: {Event.PEER_ENDED: ENDED, Event.STOP: STOPPED, Event.CLOSE: CLOSED},

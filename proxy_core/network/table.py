@@ -9,12 +9,12 @@ What one idle proxied pair (client and upstream) holds in memory, in bytes, trac
     `StreamInfo` and `UpstreamInfo`, with their texts        590
     the tcp_proxy session, its idle timer                    520
     the pool's accounting, back-pressure both ways           490
-    splicers both ways                                       240
-    reactor, selector and table entries                      450
+    how to get splicers, should bulk come                     60
+    reactor, poller and table entries                        340
     lists, tuples and ints here and there                    130
-    together                                                4946
+    together                                                4656
 
-The process grows by 5.1 KiB a pair (Envoy 17.5, nginx 9.6, HAProxy 3.3, `python3 -m perf.compare --work idle`). Whatever an idle
+The process grows by 4.3 KiB a pair (Envoy 17.5, nginx 9.6, HAProxy 3.3, `python3 -m perf.compare --work idle`). Whatever an idle
 connection does not need is an empty tuple, None, or not there: pauses, callbacks, holds, metadata, a write chain.
 """
 

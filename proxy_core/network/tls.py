@@ -27,8 +27,9 @@ from . import sockets
 
 # The most that one record carries (RFC 8446 section 5.1): OpenSSL returns no more from one read.
 RECORD: Final = 16384
-# Plain bytes encrypted at a time: four full records, so that what waits in encrypted form stays small.
-ENCRYPT_AT_ONCE: Final = 4 * RECORD
+# Plain bytes encrypted at a time: full records, so few that their wire form stays below the 128 KiB from which on glibc maps
+# memory for each piece, and that little waits in encrypted form.
+ENCRYPT_AT_ONCE: Final = 7 * RECORD
 READ_AT_ONCE: Final = 65536
 # Wire bytes that may wait for a peer that makes us answer (key updates, alerts) and does not read. Data waits elsewhere.
 MOST_UNREAD_ANSWERS: Final = 1 << 18

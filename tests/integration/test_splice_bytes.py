@@ -146,7 +146,6 @@ def test_a_limit_below_the_smallest_step_never_splices(proxied: NewProxied, spy:
     deliver(proxy, server, client, data)
     assert digest(server.got) == digest(client.got) == digest(data)
     assert spy.taken == []
-    assert not any(connection.splicer for connection in proxy.engine.live)
 
 
 @needs_splice
@@ -211,8 +210,8 @@ def test_a_high_watermark_timeout_is_kept_by_not_splicing_towards_that_side(prox
     proxy = proxied(of_listener={"per_connection_buffer_high_watermark_timeout": "5s"})
     client, server = proxy.pair()
     downstream, upstream = proxy.session()
-    assert upstream.splicer is None
     warm(proxy, client, server, spy)
+    assert upstream.splicer is None
     client.reading = False
     server.send(noise(24 * MEGABYTE))
     carry(proxy, lambda: downstream.above_high)

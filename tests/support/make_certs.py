@@ -2,7 +2,7 @@
 
     python3 tests/support/make_certs.py
 
-All but `expired` are valid from 2020 to 2119. The keys protect nothing.
+All but `expired` and `expired_server` are valid from 2020 to 2119. The keys protect nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ extendedKeyUsage=clientAuth
 [direct]
 CN=direct
 [plain]
+[itself]
+subjectAltName=DNS:server.test
 [authority]
 basicConstraints=critical,CA:TRUE
 keyUsage=critical,keyCertSign,cRLSign
@@ -51,6 +53,9 @@ LEAVES = {
     "middle": ("ca", "authority", "/CN=Middle CA", "ec", FOREVER),
     "below": ("middle", "client", "/CN=below.test", "ec", FOREVER),
     "stranger": ("other_ca", "client", "/CN=stranger.test", "ec", FOREVER),
+    "expired_server": ("ca", "server", "/CN=server.test", "ec", ("20200101000000Z", "20210101000000Z")),
+    "revoked": ("ca", "client", "/CN=revoked.test", "ec", FOREVER),
+    "itself": ("itself", "itself", "/CN=server.test", "ec", FOREVER),
     "expired": ("ca", "client", "/CN=expired.test", "ec", ("20200101000000Z", "20210101000000Z")),
 }
 KEYS = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["-newkey", "rsa:2048"]}
@@ -87,8 +92,11 @@ def main() -> None:
                 f"{name}.key", "-out", f"{name}.csr",
             )
             sign(directory, name, issuer, extensions, validity)
+        revoke = ["ca", "-config", "ca.cnf", "-cert", "ca.crt", "-keyfile", "ca.key"]
+        run(directory, *revoke, "-revoke", "revoked.crt")
+        run(directory, *revoke, "-gencrl", "-crldays", "34000", "-out", "ca.crl")
         run(directory, "pkcs8", "-topk8", "-in", "server.key", "-passout", "pass:secret", "-out", "server_locked.key")
-        for file in [*scratch.glob("*.crt"), *scratch.glob("*.key")]:
+        for file in [*scratch.glob("*.crt"), *scratch.glob("*.crl"), *scratch.glob("*.key")]:
             if file.name not in ("ca.key", "other_ca.key", "middle.key"):
                 (HERE / file.name).write_bytes(file.read_bytes())
 

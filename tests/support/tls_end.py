@@ -11,6 +11,8 @@ from tests.support.peers import Peer
 CERTS = pathlib.Path(__file__).with_name("certs")
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+UPSTREAM_TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+SECRET_TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
 
 def pem(name: str) -> str:
@@ -32,10 +34,19 @@ def client_context(version: Optional[str] = None, certificate: str = "", alpn: A
     return context
 
 
-def server_context(name: str = "server") -> ssl.SSLContext:
-    """A server with one of the test certificates."""
+def server_context(
+    name: str = "server", version: Optional[str] = None, client_ca: str = "", alpn: Any = ()
+) -> ssl.SSLContext:
+    """A server with one of the test certificates. client_ca: whose certificates a client must have ("ca")."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(str(CERTS / f"{name}.crt"), str(CERTS / f"{name}.key"))
+    if version is not None:
+        context.minimum_version = context.maximum_version = VERSIONS[version]
+    if client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(str(CERTS / f"{client_ca}.crt"))
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     return context
 
 
@@ -55,6 +66,18 @@ def transport_socket(*names: str, validation: Any = None, common: Any = None, **
     if validation is not None:
         context["validation_context"] = validation
     return {"name": "tls", "typed_config": {"@type": TYPE, "common_tls_context": context, **fields}}
+
+
+def upstream_socket(
+    validation: Any = None, certificate: str = "", common: Any = None, **fields: Any
+) -> Dict[str, Any]:
+    """An upstream TLS transport socket. certificate: our own ("client")."""
+    context: Dict[str, Any] = dict(common or {})
+    if certificate:
+        context["tls_certificates"] = [tls_certificate(certificate)]
+    if validation is not None:
+        context["validation_context"] = validation
+    return {"name": "tls", "typed_config": {"@type": UPSTREAM_TYPE, "common_tls_context": context, **fields}}
 
 
 class TlsEnd:
@@ -113,14 +136,14 @@ class TlsEnd:
 
 
 class TlsPeer(Peer):
-    """A client of an engine under test that speaks TLS."""
+    """A client of an engine under test that speaks TLS, or with `server_side` a server behind it."""
 
     def __init__(
         self, peer: Peer, context: ssl.SSLContext, name: Optional[str] = "server.test",
-        session: Optional[ssl.SSLSession] = None,
+        session: Optional[ssl.SSLSession] = None, server_side: bool = False,
     ) -> None:
         super().__init__(peer.sock)
-        self.tls = TlsEnd(context, name=name, session=session)
+        self.tls = TlsEnd(context, server_side, name=name, session=session)
         self._waiting = b""
 
     def pump(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable
+from typing import Any, Callable
 
 from ...config.fields import Message, message
-from ...filters.registry import FactoryContext, TransportExtension
+from ...filters.registry import (
+    FactoryContext, TransportExtension, UpstreamTransportContext, UpstreamTransportExtension,
+)
 from ...network.transport import RAW, Transport
 
 
@@ -21,4 +23,10 @@ def build(config: RawBuffer, context: FactoryContext) -> Callable[[], Transport]
     return lambda: RAW
 
 
+def build_upstream(config: RawBuffer, context: UpstreamTransportContext) -> Callable[[Any, Any], Transport]:
+    """The same towards upstreams."""
+    return lambda info, host: RAW
+
+
 EXTENSION = TransportExtension(RawBuffer, build)
+UPSTREAM_EXTENSION = UpstreamTransportExtension(RawBuffer, build_upstream)

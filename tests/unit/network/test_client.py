@@ -177,6 +177,38 @@ def test_what_is_written_while_connecting_goes_out_when_it_is_up(attempt: Any) -
     server.close()
 
 
+def test_what_became_of_a_connect_is_up_under_way_or_an_errno() -> None:
+    server, refused = Server(), RefusedPort()
+    there, nobody = Address.from_ip("127.0.0.1", server.port), Address.from_ip("127.0.0.1", refused.port)
+    for address, answers in ((there, (0,)), (nobody, (errno.ECONNREFUSED,))):
+        sock = sockets.new_stream(address)
+        assert sockets.start_connect(sock, address) is None
+        assert sockets.finish_connect(sock, address) in answers
+        sock.close()
+    never = sockets.new_stream(there)
+    never.close()
+    assert sockets.finish_connect(never, there) == errno.EBADF
+    server.close()
+    refused.close()
+
+
+@pytest.mark.parametrize("text, local", [
+    ("127.0.0.1", True), ("127.200.0.9", True), ("::1", True), ("10.1.2.7", False), ("1.127.0.1", False), ("2001:db8::1", False),
+])
+def test_which_hosts_are_asked_once_more_whether_they_are_connected(text: str, local: bool) -> None:
+    assert Address.from_ip(text, 1).is_local is local
+    assert Address.from_path("/run/x").is_local and Address.from_path("@x").is_local
+
+
+def test_a_connection_that_is_up_at_once_and_closed_before_it_was_told_says_so_once(attempt: Any) -> None:
+    server = Server()
+    one = attempt(Address.from_ip("127.0.0.1", server.port))
+    one.connection.close(ABORT, "given up")
+    one.reactor.turn(0.01)
+    assert one.events == ["LocalClose"] and not one.reactor.failures
+    server.close()
+
+
 def test_closing_while_connecting_tells_it_once_and_the_outcome_no_more(attempt: Any, tmp_path: Path) -> None:
     for address in (Address.from_ip("127.0.0.1", 9), Address.from_path(str(tmp_path / "nobody"))):
         one = attempt(address)

@@ -38,6 +38,9 @@ class CountingPolicy:
         self.failures.append(error.reason or "")
         return f"failed: {error.reason}"
 
+    def lost(self, lost: ConnectionLost) -> str:
+        return f"lost: {lost.reset}"
+
     def facts(self, session: ssl.SSLObject) -> Dict[str, Any]:
         return {"version": session.version()}
 
@@ -249,6 +252,22 @@ def test_a_policy_that_refuses_ends_the_handshake_with_its_text() -> None:
     assert caught.value.transport_failure == "not you"
 
 
+@pytest.mark.parametrize("version", [None, "TLSv1.2"])
+def test_bytes_that_were_read_before_are_the_first_of_the_handshake(version: Optional[str]) -> None:
+    """A listener filter has taken the ClientHello, or a part of it, from the socket."""
+    whole = len(TlsEnd(client_context(version)).take())
+    for size in (0, 1, 5, whole // 2, whole - 1, whole):
+        line = Line(version)
+        hello = line.client.take()
+        assert line.transport.preload(hello[:size]) == b""
+        if size < whole:
+            line.scripted.incoming.append(hello[size:])
+        assert line.transport.handshake(line.sock) is False
+        line.carry_out()
+        line.shake()
+        assert line.client.shaken
+
+
 def test_a_reset_during_the_handshake_is_a_reset() -> None:
     line = Line()
     line.carry_in()
@@ -257,6 +276,7 @@ def test_a_reset_during_the_handshake_is_a_reset() -> None:
     with pytest.raises(ConnectionLost) as caught:
         line.transport.handshake(line.sock)
     assert caught.value.reset
+    assert caught.value.transport_failure == "lost: True"
 
 
 def test_a_full_socket_during_the_handshake_is_waited_for() -> None:

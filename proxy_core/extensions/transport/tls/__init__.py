@@ -1,17 +1,22 @@
 """TLS transport sockets. Mirrors `envoy.transport_sockets.tls`.
 
-`config` the messages; `material` certificates and keys from files; `contexts` the `ssl` contexts and the choice among them by
-server name; `checks` what a client's certificate must have; `policy` judges and counts handshakes; `reasons` names failures as
-Envoy does; `facts` is for access logs; `factory` puts it together. The bytes themselves go through `network.tls`.
+`config` the messages; `material` certificates and keys from files; `trust` whose certificates are accepted; `parameters` versions
+and ciphers; `contexts` the `ssl` contexts of a listener and the choice among them by server name, `client_contexts` those of a
+cluster; `checks` what a peer's certificate must have; `policy` judges and counts handshakes; `reasons` names failures as Envoy
+does; `facts` is for access logs; `prepared` puts it together and again when a secret changes, `factory` for clients, `client` for
+upstreams. The bytes themselves go through `network.tls`.
 """
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable
 
-from ....filters.registry import TransportContext, TransportExtension
+from ....filters.registry import (
+    TransportContext, TransportExtension, UpstreamTransportContext, UpstreamTransportExtension,
+)
 from ....network.transport import Transport
-from .config import DownstreamTlsContext
+from ....observe.stream_info import StreamInfo
+from .config import DownstreamTlsContext, UpstreamTlsContext
 
 
 def build(message: DownstreamTlsContext, context: TransportContext) -> Callable[[], Transport]:
@@ -21,6 +26,15 @@ def build(message: DownstreamTlsContext, context: TransportContext) -> Callable[
     return build_tls(message, context)
 
 
-EXTENSION = TransportExtension(DownstreamTlsContext, build)
+def build_upstream(
+    message: UpstreamTlsContext, context: UpstreamTransportContext
+) -> Callable[[StreamInfo, Any], Transport]:
+    """See `client.build`."""
+    from .client import build as build_tls
+    return build_tls(message, context)
 
-__all__ = ["EXTENSION"]
+
+EXTENSION = TransportExtension(DownstreamTlsContext, build)
+UPSTREAM_EXTENSION = UpstreamTransportExtension(UpstreamTlsContext, build_upstream)
+
+__all__ = ["EXTENSION", "UPSTREAM_EXTENSION"]

@@ -1,113 +1,65 @@
-"""The messages of TLS transport sockets, named as Envoy's (`envoy.extensions.transport_sockets.tls.v3`)."""
+"""The messages of TLS transport sockets, named as Envoy's (`envoy.extensions.transport_sockets.tls.v3`). What may come as a
+secret is declared in `config.model.secret`.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
-import re
 from typing import List, Optional
 
 from ....config.fields import (
-    Bool, Enum, Message, Nested, Report, String, message, optional, plain, repeated,
+    Bool, Enum, Message, Nested, Report, String, UInt32, message, optional, plain, repeated,
 )
-from ....config.model.core import DataSource
-from ....config.model.matcher import StringMatcher
+from ....config.model.secret import (
+    ACCEPT_UNTRUSTED as ACCEPT_UNTRUSTED, CertificateValidationContext, SdsSecretConfig, TlsCertificate,
+    SubjectAltNameMatcher as SubjectAltNameMatcher,
+)
 
 _PACKAGE = "envoy.extensions.transport_sockets.tls.v3."
 PROTOCOL_VERSION = Enum(TLS_AUTO=0, TLSv1_0=1, TLSv1_1=2, TLSv1_2=3, TLSv1_3=4)
-_HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){31}")
-SHA256_SIZE = 32
 
 
-@message(_PACKAGE + "TlsParameters", unsupported=("ecdh_curves", "signature_algorithms", "compliance_policies"))
+@message(_PACKAGE + "TlsParameters", unsupported=("signature_algorithms", "compliance_policies"))
 @dataclasses.dataclass(eq=False, repr=False)
 class TlsParameters(Message):
     """Which versions and ciphers a handshake may agree on."""
 
     tls_minimum_protocol_version: str = plain(PROTOCOL_VERSION, help="TLS_AUTO = TLSv1_2.")
-    tls_maximum_protocol_version: str = plain(PROTOCOL_VERSION, help="TLS_AUTO = TLSv1_3.")
+    tls_maximum_protocol_version: str = plain(
+        PROTOCOL_VERSION, help="TLS_AUTO = TLSv1_3 towards clients, TLSv1_2 towards upstreams."
+    )
     cipher_suites: List[str] = repeated(
         String(min_len=1), help="OpenSSL names, best first; of no effect on TLSv1_3. '[A|B]' is taken as A, B."
     )
-
-
-@message(
-    _PACKAGE + "TlsCertificate",
-    unsupported=("private_key_provider", "ocsp_staple", "signed_certificate_timestamp", "watched_directory", "pkcs12"),
-)
-@dataclasses.dataclass(eq=False, repr=False)
-class TlsCertificate(Message):
-    """A certificate with its private key, in PEM."""
-
-    certificate_chain: Optional[DataSource] = optional(
-        Nested(DataSource), help="The certificate, then those that lead to its CA."
-    )
-    private_key: Optional[DataSource] = optional(Nested(DataSource))
-    password: Optional[DataSource] = optional(Nested(DataSource), help="Of the private key, if it is encrypted.")
-
-
-@message(_PACKAGE + "SubjectAltNameMatcher", unsupported=("oid",))
-@dataclasses.dataclass(eq=False, repr=False)
-class SubjectAltNameMatcher(Message):
-    """A condition on the peer certificate's alternative names of one type."""
-
-    san_type: str = plain(Enum(SAN_TYPE_UNSPECIFIED=0, EMAIL=1, DNS=2, URI=3, IP_ADDRESS=4))
-    matcher: Optional[StringMatcher] = optional(Nested(StringMatcher), required=True)
+    ecdh_curves: List[str] = repeated(String(min_len=1), help="At most one ('X25519', 'P-256', 'P-384', 'P-521').")
 
     def check(self, report: Report) -> None:
-        if self.san_type == "SAN_TYPE_UNSPECIFIED":
-            report("san_type", "value must be one of EMAIL, DNS, URI, IP_ADDRESS")
+        if len(self.ecdh_curves) > 1:
+            text = "more than one curve is not supported by proxy_core: Python's ssl takes one, or OpenSSL's own list"
+            report("ecdh_curves", text)
 
 
 @message(
-    _PACKAGE + "CertificateValidationContext",
+    _PACKAGE + "CommonTlsContext.CombinedCertificateValidationContext",
     unsupported=(
-        "ca_certificate_provider_instance", "system_root_certs", "watched_directory", "match_subject_alt_names",
-        "require_signed_certificate_timestamp", "crl", "allow_expired_certificate", "trust_chain_verification",
-        "custom_validator_config", "only_verify_leaf_cert_crl", "max_verify_depth",
+        "validation_context_certificate_provider", "validation_context_certificate_provider_instance",
     ),
 )
 @dataclasses.dataclass(eq=False, repr=False)
-class CertificateValidationContext(Message):
-    """How the peer's certificate is judged. With one of the last three a client must have a certificate."""
+class CombinedCertificateValidationContext(Message):
+    """A validation context of which a part comes as a secret: the secret's values win, lists are joined."""
 
-    trusted_ca: Optional[DataSource] = optional(Nested(DataSource), help="PEM; its certificates are all trusted.")
-    verify_certificate_hash: List[str] = repeated(
-        String(min_len=64, max_bytes=95), help="SHA-256 of the certificate in hex, with or without colons; any of them."
+    default_validation_context: Optional[CertificateValidationContext] = optional(
+        Nested(CertificateValidationContext), required=True
     )
-    verify_certificate_spki: List[str] = repeated(
-        String(min_len=44, max_bytes=44), help="SHA-256 of the public key (DER) in base64; any of them, or of the hashes."
-    )
-    match_typed_subject_alt_names: List[SubjectAltNameMatcher] = repeated(
-        Nested(SubjectAltNameMatcher), help="One of them must match."
-    )
-
-    def check(self, report: Report) -> None:
-        for index, digest in enumerate(self.verify_certificate_hash):
-            if not _HEX_DIGEST.fullmatch(digest):
-                report(f"verify_certificate_hash[{index}]", f"Invalid hex-encoded SHA-256 {digest}")
-        for index, digest in enumerate(self.verify_certificate_spki):
-            if not is_base64_digest(digest):
-                report(f"verify_certificate_spki[{index}]", f"Invalid base64-encoded SHA-256 {digest}")
-        if self.match_typed_subject_alt_names and self.trusted_ca is None:
-            text = "SAN-based verification of peer certificates without trusted CA is insecure and not allowed"
-            report("match_typed_subject_alt_names", text, uses=("trusted_ca",))
-
-    @property
-    def demands_certificate(self) -> bool:
-        """Whether a client without a certificate is refused, whatever `require_client_certificate` says."""
-        return bool(
-            self.verify_certificate_hash or self.verify_certificate_spki or self.match_typed_subject_alt_names
-        )
+    validation_context_sds_secret_config: Optional[SdsSecretConfig] = optional(Nested(SdsSecretConfig), required=True)
 
 
 @message(
     _PACKAGE + "CommonTlsContext",
     unsupported=(
-        "tls_certificate_sds_secret_configs", "tls_certificate_provider_instance", "custom_tls_certificate_selector",
+        "tls_certificate_provider_instance", "custom_tls_certificate_selector",
         "tls_certificate_certificate_provider", "tls_certificate_certificate_provider_instance",
-        "validation_context_sds_secret_config", "combined_validation_context",
         "validation_context_certificate_provider", "validation_context_certificate_provider_instance",
         "custom_handshaker", "key_log",
     ),
@@ -124,13 +76,27 @@ class CommonTlsContext(Message):
         Nested(CertificateValidationContext), oneof="validation_context_type"
     )
     alpn_protocols: List[str] = repeated(String(), help="Best first ('h2', 'http/1.1').")
+    tls_certificate_sds_secret_configs: List[SdsSecretConfig] = repeated(
+        Nested(SdsSecretConfig), help="Certificates by the names of secrets, instead of tls_certificates."
+    )
+    validation_context_sds_secret_config: Optional[SdsSecretConfig] = optional(
+        Nested(SdsSecretConfig), oneof="validation_context_type"
+    )
+    combined_validation_context: Optional[CombinedCertificateValidationContext] = optional(
+        Nested(CombinedCertificateValidationContext), oneof="validation_context_type"
+    )
+
+    def check(self, report: Report) -> None:
+        if self.tls_certificates and self.tls_certificate_sds_secret_configs:
+            text = "SDS and non-SDS TLS certificates may not be mixed"
+            report("tls_certificate_sds_secret_configs", text, uses=("tls_certificates",))
 
 
 @message(
     _PACKAGE + "DownstreamTlsContext",
     unsupported=(
         "require_sni", "session_ticket_keys", "session_ticket_keys_sds_secret_config", "session_timeout",
-        "ocsp_staple_policy", "full_scan_certs_on_sni_mismatch", "disable_stateful_session_resumption",
+        "ocsp_staple_policy", "full_scan_certs_on_sni_mismatch",
     ),
 )
 @dataclasses.dataclass(eq=False, repr=False)
@@ -144,12 +110,32 @@ class DownstreamTlsContext(Message):
     disable_stateless_session_resumption: Optional[bool] = optional(
         Bool(), oneof="session_ticket_keys_type", help="Give out no session tickets."
     )
+    disable_stateful_session_resumption: bool = plain(Bool(), help="Only false.")
     prefer_client_ciphers: bool = plain(Bool(), help="TLSv1_2 and before.")
 
+    def check(self, report: Report) -> None:
+        if self.disable_stateful_session_resumption:
+            text = "true is not supported by proxy_core: Python's ssl can't switch OpenSSL's session cache off"
+            report("disable_stateful_session_resumption", text)
 
-def is_base64_digest(text: str) -> bool:
-    """Whether this is the base64 text of a SHA-256."""
-    try:
-        return len(base64.b64decode(text, validate=True)) == SHA256_SIZE
-    except (binascii.Error, ValueError):
-        return False
+
+@message(_PACKAGE + "UpstreamTlsContext", unsupported=("enforce_rsa_key_usage",))
+@dataclasses.dataclass(eq=False, repr=False)
+class UpstreamTlsContext(Message):
+    """TLS towards the hosts of a cluster. Without a validation context every certificate is accepted, as in Envoy."""
+
+    common_tls_context: Optional[CommonTlsContext] = optional(Nested(CommonTlsContext))
+    sni: str = plain(String(max_bytes=255), help="The server name to ask for; none = no name is sent.")
+    allow_renegotiation: bool = plain(Bool(), help="Only false: a server that asks for it ends the connection.")
+    max_session_keys: Optional[int] = optional(
+        UInt32(), help="Sessions kept for resumption, for each server name; default 1, 0 = none."
+    )
+    auto_host_sni: bool = plain(Bool(), help="The host's own name instead of `sni`, where it has one.")
+    auto_sni_san_validation: bool = plain(
+        Bool(), help="The server name that was asked for must be in the certificate, instead of the SAN matchers."
+    )
+
+    def check(self, report: Report) -> None:
+        if self.allow_renegotiation:
+            text = "true is not supported by proxy_core: TLS 1.3 has no renegotiation, and before it is unsafe"
+            report("allow_renegotiation", text)

@@ -2,51 +2,111 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, List, Optional
 
+from ....config.model.secret import ACCEPT_UNTRUSTED, TlsCertificate
 from ....errors import ConfigError, Problem
 from ....filters.registry import TransportContext
 from ....network.tls import TlsTransport
 from ....network.transport import Transport
 from ....observe import x509
-from ....observe.certificates import CertificateSet
 from . import config
-from .checks import CertificateChecks
-from .contexts import ContextMaker, ContextTable, Trust
-from .material import Identity, load_authorities, load_identity, name_of
+from .contexts import ContextMaker, ContextTable
+from .material import Identity
+from .not_ready import NotReady
 from .policy import ServerPolicy
-from .stats import SslStats
+from .prepared import Prepared, Validation
+from .stats import SERVER, SslStats
 
 # A handshake that `transport_socket_connect_timeout` does not bound is given up after this time. Envoy would wait for ever.
 DEFAULT_HANDSHAKE_TIMEOUT = 15.0
 HANDSHAKE_TIMEOUT_KEY = "proxy_core.handshake_timeout_ms"
 
 
-class PreparedServer:
+class ServerState:
+    """What a connection takes with it."""
+
+    __slots__ = ("contexts", "policy")
+
+    def __init__(self, contexts: ContextTable, policy: ServerPolicy) -> None:
+        self.contexts = contexts
+        self.policy = policy
+
+
+class PreparedServer(Prepared[ServerState]):
     """Everything that the connections of one filter chain share. Raises ConfigError with all problems of the message."""
 
     def __init__(self, message: config.DownstreamTlsContext, context: TransportContext) -> None:
-        problems: List[Problem] = []
         common = message.common_tls_context or config.CommonTlsContext()
-        path = f"{context.path}.common_tls_context"
-        identities = _identities(common, path, problems)
-        trust = _trust(message, common.validation_context, context.path, problems)
-        if problems:
-            raise ConfigError(problems)
-        contexts = ContextTable(identities, ContextMaker(message, trust, context.path))
-        self.contexts = contexts
-        checks = CertificateChecks(common.validation_context) if common.validation_context is not None else None
-        stats = SslStats(context.scope)
-        self.policy = ServerPolicy(contexts, checks if checks is not None and checks.any else None, stats)
-        self.connect_timeout = context.connect_timeout or _default_timeout(context)
-        self.certificates = _certificate_set(common, identities, trust)
-        _tell_expiration(self.certificates, stats)
-        context.certificates.add(self.certificates)
+        required = bool(message.require_client_certificate)
+        super().__init__(common, context, SslStats(context.scope, SERVER), required)
+        self._message = message
+        self._several = len(common.tls_certificates) + len(common.tls_certificate_sds_secret_configs) > 1
+        self._connect_timeout = context.connect_timeout or _default_timeout(context)
+        self._load(self._problems())
 
     def new_transport(self) -> Transport:
         """The transport of one connection."""
-        return TlsTransport(self.contexts.default, self.policy, self.connect_timeout)
+        state = self.state
+        if state is None:
+            self.stats.secrets_not_ready.inc()
+            return NotReady()
+        return TlsTransport(state.contexts.default, state.policy, self._connect_timeout)
+
+    def load_certificate(self, message: TlsCertificate, path: str) -> Identity:
+        """A certificate with its key. Among several it needs a name to be chosen by."""
+        identity = super().load_certificate(message, path)
+        if self._several and not (identity.leaf.all_names(x509.DNS) or identity.leaf.common_name):
+            text = "Invalid TLS context has neither subject CN nor SAN names"
+            raise ConfigError([Problem(f"{path}.certificate_chain", text)])
+        return identity
+
+    def make(self, identities: List[Identity], validation: Optional[Validation]) -> ServerState:
+        """Contexts and policy. Raises ConfigError."""
+        problems = self._validation_problems(validation)
+        if problems:
+            raise ConfigError(problems)
+        trust, checks = (validation.trust, validation.checks) if validation is not None else (None, None)
+        contexts = ContextTable(identities, ContextMaker(self._message, trust, self._context.path))
+        return ServerState(contexts, ServerPolicy(contexts, checks, self.stats))
+
+    def _problems(self) -> List[Problem]:
+        common = self._common
+        found = []
+        if not common.tls_certificates and not common.tls_certificate_sds_secret_configs:
+            found.append(Problem(f"{self._path}.tls_certificates", "No TLS certificates found for server context"))
+        if self._required and self._validation_is_absent():
+            found.append(self._nobody_is_verified())
+        return found
+
+    def _validation_is_absent(self) -> bool:
+        common = self._common
+        return not (
+            common.validation_context or common.validation_context_sds_secret_config or common.combined_validation_context
+        )
+
+    def _nobody_is_verified(self) -> Problem:
+        text = (
+            "needs common_tls_context.validation_context.trusted_ca; without it every client would be let in "
+            "(as Envoy does)"
+        )
+        return Problem(f"{self._context.path}.require_client_certificate", text)
+
+    def _validation_problems(self, validation: Optional[Validation]) -> List[Problem]:
+        """What `ssl` can't do: ask for a client's certificate without verifying its chain."""
+        if validation is None:
+            return []
+        path = f"{self._path}.validation_context"
+        if validation.message.trust_chain_verification == ACCEPT_UNTRUSTED:
+            text = "ACCEPT_UNTRUSTED is not supported by proxy_core towards clients: Python's ssl verifies whom it asks"
+            return [Problem(f"{path}.trust_chain_verification", text)]
+        if validation.trust is None and validation.message.demands_certificate:
+            text = (
+                "checking client certificates without trusted_ca is not supported by proxy_core: Python's ssl verifies "
+                "whom it asks"
+            )
+            return [Problem(path, text)]
+        return [self._nobody_is_verified()] if validation.trust is None and self._required else []
 
 
 def build(message: config.DownstreamTlsContext, context: TransportContext) -> Callable[[], Transport]:
@@ -54,67 +114,6 @@ def build(message: config.DownstreamTlsContext, context: TransportContext) -> Ca
     return PreparedServer(message, context).new_transport
 
 
-def _identities(common: config.CommonTlsContext, path: str, problems: List[Problem]) -> List[Identity]:
-    if not common.tls_certificates:
-        problems.append(Problem(f"{path}.tls_certificates", "No TLS certificates found for server context"))
-    identities = []
-    for index, one in enumerate(common.tls_certificates):
-        where = f"{path}.tls_certificates[{index}]"
-        try:
-            identity = load_identity(one, where)
-        except ConfigError as error:
-            problems.extend(error.problems)
-            continue
-        identities.append(identity)
-        if len(common.tls_certificates) > 1 and not (identity.leaf.all_names(x509.DNS) or identity.leaf.common_name):
-            text = "Invalid TLS context has neither subject CN nor SAN names"
-            problems.append(Problem(f"{where}.certificate_chain", text))
-    return identities
-
-
-def _trust(
-    message: config.DownstreamTlsContext, validation: Optional[config.CertificateValidationContext], path: str,
-    problems: List[Problem],
-) -> Optional[Trust]:
-    """None when client certificates are not asked for."""
-    if validation is None or validation.trusted_ca is None:
-        if message.require_client_certificate:
-            text = (
-                "needs common_tls_context.validation_context.trusted_ca; without it every client would be let in "
-                "(as Envoy does)"
-            )
-            problems.append(Problem(f"{path}.require_client_certificate", text))
-        elif validation is not None and validation.demands_certificate:
-            text = "checking client certificates without trusted_ca is not supported by proxy_core yet"
-            problems.append(Problem(f"{path}.common_tls_context.validation_context", text))
-        return None
-    where = f"{path}.common_tls_context.validation_context.trusted_ca"
-    try:
-        authorities = load_authorities(validation.trusted_ca, where)
-    except ConfigError as error:
-        problems.extend(error.problems)
-        return None
-    return Trust(authorities, bool(message.require_client_certificate) or validation.demands_certificate)
-
-
 def _default_timeout(context: TransportContext) -> float:
     milliseconds = context.runtime.integer(HANDSHAKE_TIMEOUT_KEY)
     return DEFAULT_HANDSHAKE_TIMEOUT if milliseconds is None else max(0, milliseconds) / 1000
-
-
-def _certificate_set(
-    common: config.CommonTlsContext, identities: Sequence[Identity], trust: Optional[Trust]
-) -> CertificateSet:
-    authorities = []
-    if trust is not None and common.validation_context is not None and common.validation_context.trusted_ca is not None:
-        source = name_of(common.validation_context.trusted_ca)
-        authorities = [(source, one) for one in trust.authorities]
-    return CertificateSet(authorities, [(identity.source, identity.leaf) for identity in identities])
-
-
-def _tell_expiration(certificates: CertificateSet, stats: SslStats) -> None:
-    """Envoy's gauges. It names a certificate by its secret's name; those that have none share a hash of nothing."""
-    nameless = hashlib.sha256(b"").hexdigest()[:8]
-    for kind, group in (("cert", certificates.chain), ("ca_cert", certificates.authorities)):
-        if group:
-            stats.set_expiration(f"unnamed_{kind}_{nameless}", min(one.not_after for _, one in group))

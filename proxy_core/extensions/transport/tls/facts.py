@@ -24,7 +24,24 @@ def local_facts(certificate: x509.Certificate) -> Dict[str, Any]:
     return facts
 
 
-def session_facts(session: ssl.SSLObject) -> Dict[str, Any]:
+class FactsOfPeer:
+    """The facts of the certificate seen last. The hosts of a cluster mostly show the same one again and again."""
+
+    __slots__ = ("_chain", "_facts")
+
+    def __init__(self) -> None:
+        self._chain: List[bytes] = []
+        self._facts: Dict[str, Any] = {}
+
+    def of(self, data: bytes, chain: List[bytes]) -> Dict[str, Any]:
+        """As `peer_facts`; not to be written."""
+        if chain != self._chain:
+            self._facts = peer_facts(data, chain)
+            self._chain = chain
+        return self._facts
+
+
+def session_facts(session: ssl.SSLObject, peers: Optional[FactsOfPeer] = None) -> Dict[str, Any]:
     """Version, cipher, protocol and the peer's certificate, as far as they are known."""
     cipher = session.cipher()
     facts: Dict[str, Any] = {
@@ -37,8 +54,11 @@ def session_facts(session: ssl.SSLObject) -> Dict[str, Any]:
         data = session.getpeercert(binary_form=True)
     except ValueError:  # the handshake is not done
         return facts
+    resumable = session.session if facts["version"] != "TLSv1.3" else None  # which has tickets instead
+    if resumable is not None and resumable.id:
+        facts["session_id"] = resumable.id.hex()
     if data:
-        facts.update(peer_facts(data, _chain(session, data)))
+        facts.update((peers.of if peers is not None else peer_facts)(data, _chain(session, data)))
     return facts
 
 

@@ -13,9 +13,9 @@ import tempfile
 from typing import Iterator, List, Optional
 
 from ....config.model.core import DataSource
+from ....config.model.secret import TlsCertificate
 from ....errors import ConfigError, Problem
 from ....observe import x509
-from . import config
 
 INLINE = "<inline>"
 _MISMATCH = "KEY_VALUES_MISMATCH"
@@ -39,7 +39,7 @@ class Identity:
             asked.append(True)
             return self._password or b""
 
-        with _as_file(self._chain + b"\n" + self._key) as name:
+        with as_file(self._chain + b"\n" + self._key) as name:
             try:
                 context.load_cert_chain(name, password=password)
             except (ssl.SSLError, ValueError) as error:
@@ -59,7 +59,7 @@ def _key_problem(error: Exception, path: str, name: str, password: Optional[byte
     return [f"{path}.private_key", f"Failed to load private key from {name}, Cause: {reason}"]
 
 
-def load_identity(message: config.TlsCertificate, path: str) -> Identity:
+def load_identity(message: TlsCertificate, path: str) -> Identity:
     """Read one TlsCertificate and try it. Raises ConfigError."""
     if message.certificate_chain is None:
         raise ConfigError([Problem(f"{path}.certificate_chain", "Failed to load incomplete certificate: not set")])
@@ -75,10 +75,9 @@ def load_identity(message: config.TlsCertificate, path: str) -> Identity:
     return identity
 
 
-def load_authorities(source: DataSource, path: str) -> List[x509.Certificate]:
-    """The certificates of `trusted_ca`. Raises ConfigError."""
-    data = source.read(path, allow_empty=False)
-    return parse_certificates(data, path, f"Failed to load trusted CA certificates from {name_of(source)}")
+def load_authorities(data: bytes, name: str, path: str) -> List[x509.Certificate]:
+    """The certificates of `trusted_ca`, which was read from `name`. Raises ConfigError."""
+    return parse_certificates(data, path, f"Failed to load trusted CA certificates from {name}")
 
 
 def parse_certificates(data: bytes, path: str, complaint: str) -> List[x509.Certificate]:
@@ -102,7 +101,7 @@ def _pem_of(certificates: List[x509.Certificate]) -> bytes:
 
 
 @contextlib.contextmanager
-def _as_file(data: bytes) -> Iterator[str]:
+def as_file(data: bytes) -> Iterator[str]:
     """The name of a file with this content, for as long as the block runs."""
     if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
         number = os.memfd_create("pem", os.MFD_CLOEXEC)

@@ -7,11 +7,14 @@ The names are those of BoringSSL's `ssl.h`; alerts of the peer are 1000 + the al
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import ssl
 from typing import Final, Optional
 
 _SSL_LIBRARY: Final = 0x10000000
+_SYSTEM_LIBRARY: Final = 0x02000000
 
 _NUMBERS = {
     "APP_DATA_IN_HANDSHAKE": 100, "BAD_ALERT": 102, "BAD_CHANGE_CIPHER_SPEC": 103, "BAD_DIGEST_LENGTH": 106,
@@ -62,6 +65,17 @@ _ALERTS = {
 }
 _ALERT = re.compile(r"(?:SSLV3|TLSV1)_ALERT_(\w+)")
 
+# Verdicts on certificates that OpenSSL 3 words differently.
+_OTHER_VERDICTS = {
+    "self-signed certificate": "self signed certificate",
+    "self-signed certificate in certificate chain": "self signed certificate in certificate chain",
+    "unsuitable certificate purpose": "unsupported certificate purpose",
+}
+
+# X509_V_ERR_*: what concerns revocation. Envoy says so in front of the verdict.
+_REVOCATION: Final = frozenset({3, 5, 8, 11, 12, 15, 16, 23, 33, 35, 36, 44, 54})
+_REVOCATION_FAILED: Final = "certificate revocation check against provided CRLs failed: "
+
 VERIFY_FAILED: Final = "CERTIFICATE_VERIFY_FAILED"
 NO_CERTIFICATE: Final = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
@@ -78,7 +92,10 @@ def describe(error: ssl.SSLError) -> str:
     """The text for an error of OpenSSL."""
     if isinstance(error, ssl.SSLCertVerificationError):
         # OpenSSL does not tell Python the depth. 0 is right for every fault of the peer's own certificate.
-        return verify_text(f"X509_verify_cert: certificate verification error at depth 0: {error.verify_message}")
+        verdict = _OTHER_VERDICTS.get(error.verify_message, error.verify_message)
+        if error.verify_code in _REVOCATION:
+            verdict = _REVOCATION_FAILED + verdict
+        return verify_text(f"X509_verify_cert: certificate verification error at depth 0: {verdict}")
     reason = error.reason or "UNKNOWN"
     name = _OTHER_WORDS.get(reason, reason)
     if name == NO_CERTIFICATE:
@@ -89,6 +106,12 @@ def describe(error: ssl.SSLError) -> str:
 def verify_text(why: str) -> str:
     """The text for a certificate that was refused."""
     return failure_text(VERIFY_FAILED, detail=f"verify cert failed: {why}")
+
+
+def reset_text() -> str:
+    """The text for a peer that reset the connection during the handshake."""
+    code = _SYSTEM_LIBRARY | errno.ECONNRESET
+    return f"TLS_error:|{code}:system library:OPENSSL_internal:{os.strerror(errno.ECONNRESET)}:TLS_error_end"
 
 
 def _number(name: str) -> Optional[int]:

@@ -1,4 +1,4 @@
-"""`listener.<address>.ssl.` (and later `cluster.<name>.ssl.`): Envoy's `SslStats`.
+"""`listener.<address>.ssl.` and `cluster.<name>.ssl.`: Envoy's `SslStats`.
 
 Counters by cipher and version are created when the first handshake uses them. Envoy also counts curves and signature
 algorithms, which Python's `ssl` does not tell.
@@ -6,7 +6,7 @@ algorithms, which Python's `ssl` does not tell.
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Dict, NamedTuple
 
 from ....observe.stats import Counter, Scope
 
@@ -17,19 +17,27 @@ _COUNTERS = (
 _NEVER_WRITTEN = (
     "ocsp_staple_failed", "ocsp_staple_omitted", "ocsp_staple_responses", "ocsp_staple_requests",
 )
-_FACTORY_COUNTERS = (
-    "downstream_context_secrets_not_ready", "ssl_context_update_by_sds", "upstream_context_secrets_not_ready",
-)
-SERVER_FACTORY = "server_ssl_socket_factory"
+
+
+class Side(NamedTuple):
+    """What the counters of a socket factory are called. other: the one that only the other side ever counts."""
+
+    factory: str
+    not_ready: str
+    other: str
+
+
+SERVER = Side("server_ssl_socket_factory", "downstream_context_secrets_not_ready", "upstream_context_secrets_not_ready")
+CLIENT = Side("client_ssl_socket_factory", "upstream_context_secrets_not_ready", "downstream_context_secrets_not_ready")
 
 
 class SslStats:
-    """The counters of one listener's TLS, as attributes."""
+    """The counters of one listener's or cluster's TLS, as attributes."""
 
-    __slots__ = _COUNTERS + ("_scope", "_dynamic")
+    __slots__ = _COUNTERS + ("updates_by_sds", "secrets_not_ready", "_scope", "_dynamic")
 
-    def __init__(self, owner: Scope) -> None:
-        """owner: the listener's scope."""
+    def __init__(self, owner: Scope, side: Side = SERVER) -> None:
+        """owner: the listener's or cluster's scope."""
         scope = owner.scope("ssl")
         self.connection_error = scope.counter("connection_error")
         self.handshake = scope.counter("handshake")
@@ -40,7 +48,10 @@ class SslStats:
         self.fail_verify_san = scope.counter("fail_verify_san")
         self.fail_verify_cert_hash = scope.counter("fail_verify_cert_hash")
         scope.zeros(counters=_NEVER_WRITTEN)
-        owner.scope(SERVER_FACTORY).zeros(counters=_FACTORY_COUNTERS)
+        factory = owner.scope(side.factory)
+        self.updates_by_sds = factory.counter("ssl_context_update_by_sds")
+        self.secrets_not_ready = factory.counter(side.not_ready)
+        factory.zeros(counters=(side.other,))
         self._scope = scope
         self._dynamic: Dict[str, Counter] = {}
 

@@ -54,7 +54,7 @@ def test_san_matchers(fields: Dict[str, Any], passes: bool) -> None:
     if refusal is not None:
         assert refusal.stat == "fail_verify_san"
         assert refusal.why == (
-            "SAN matcher, certificate SANs are [client.test, spiffe://test/client, 10.0.0.1, me@client.test, upn@test]"
+            "SAN matcher, certificate SANs are [client.test, spiffe://test/client, 10.0.0.1, me@client.test, upn@test, , ]"
         )
 
 
@@ -168,10 +168,19 @@ def test_failures_are_named_and_numbered_as_envoy_does(reason: str, text: str) -
     assert reasons.describe(error(reason, 77)) == f"TLS_error:|{text}:TLS_error_end"
 
 
-def test_a_certificate_that_does_not_verify() -> None:
+@pytest.mark.parametrize("code, message, text", [
+    (10, "certificate has expired", "certificate has expired"),
+    (18, "self-signed certificate", "self signed certificate"),  # OpenSSL 3
+    (18, "self signed certificate", "self signed certificate"),
+    (26, "unsuitable certificate purpose", "unsupported certificate purpose"),
+    (23, "certificate revoked", "certificate revocation check against provided CRLs failed: certificate revoked"),
+    (3, "unable to get certificate CRL",
+     "certificate revocation check against provided CRLs failed: unable to get certificate CRL"),
+])
+def test_a_certificate_that_does_not_verify(code: int, message: str, text: str) -> None:
     made = ssl.SSLCertVerificationError(1, "text")
-    made.verify_message = "certificate has expired"
+    made.verify_code, made.verify_message = code, message
     assert reasons.describe(made) == (
         "TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify cert failed: "
-        "X509_verify_cert: certificate verification error at depth 0: certificate has expired:TLS_error_end"
+        f"X509_verify_cert: certificate verification error at depth 0: {text}:TLS_error_end"
     )
