@@ -1,7 +1,8 @@
-"""epoll behind the interface of `selectors`, with a leaner `select` than the library's before Python 3.13.
+"""What the reactor asks the system: which descriptors are ready. epoll where there is one, else a selector of the library.
 
-The library's loop makes a method call and several attribute look-ups for each event: 0.35 us of the 17 that a proxied 64-byte
-round trip costs. Everything else is inherited. Where there is no epoll the library's default selector is used as it is.
+An *entry* is the reactor's record of one registration, `(mask, handler, descriptor)`; here it is only kept and given back.
+epoll is used directly, since the library's `select` makes a method call, a named tuple and several attribute look-ups for
+each event: 0.5 us of the 17 that a proxied 64-byte round trip costs.
 """
 
 from __future__ import annotations
@@ -10,64 +11,106 @@ import math
 import select
 import selectors
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Protocol, Tuple
+
+Entry = Tuple[int, Any, int]
+
+
+class Poller(Protocol):
+    """The reactor's view of the system. Descriptors are ints, masks are `selectors.EVENT_READ`, `EVENT_WRITE` or both."""
+
+    def register(self, fd: int, mask: int, entry: Entry) -> None:
+        """Watch a descriptor that is not watched."""
+
+    def modify(self, fd: int, mask: int, entry: Entry) -> None:
+        """Change mask and entry of a watched descriptor."""
+
+    def unregister(self, fd: int) -> None:
+        """Forget a watched descriptor, before it is closed."""
+
+    def ready(self, timeout: Optional[float]) -> List[Tuple[Entry, int]]:
+        """(entry, what it is ready for) of each, waiting `timeout` seconds at most (None: for ever)."""
+
+    def close(self) -> None:
+        """Give back the descriptor."""
+
 
 if sys.platform == "linux":
 
-    class EpollSelector(selectors.BaseSelector):
-        """`selectors.EpollSelector`, reduced to what a reactor asks for: descriptors are ints, masks are never 0."""
+    class EpollPoller:
+        """Level-triggered epoll."""
 
         def __init__(self) -> None:
             self._epoll = select.epoll()
-            self._keys: Dict[int, selectors.SelectorKey] = {}
+            self._entries: Dict[int, Entry] = {}
+            read, write = selectors.EVENT_READ, selectors.EVENT_WRITE
+            self._events = {
+                read: select.EPOLLIN, write: select.EPOLLOUT, read | write: select.EPOLLIN | select.EPOLLOUT,
+            }
             # What epoll reports, as READ and WRITE. Errors and hang-ups count as both, as in the library.
-            self._masks = {select.EPOLLIN: selectors.EVENT_READ, select.EPOLLOUT: selectors.EVENT_WRITE}
+            self._masks = {select.EPOLLIN: read, select.EPOLLOUT: write}
 
-        def register(self, fileobj: Any, events: int, data: object = None) -> selectors.SelectorKey:
-            """Watch a descriptor that is not watched."""
-            self._epoll.register(fileobj, _to_epoll(events))
-            key = self._keys[fileobj] = selectors.SelectorKey(fileobj, fileobj, events, data)
-            return key
+        def register(self, fd: int, mask: int, entry: Entry) -> None:
+            """See `Poller`."""
+            self._epoll.register(fd, self._events[mask])
+            self._entries[fd] = entry
 
-        def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-            """Forget a watched descriptor, before it is closed."""
-            key = self._keys.pop(fileobj)
-            self._epoll.unregister(fileobj)
-            return key
+        def modify(self, fd: int, mask: int, entry: Entry) -> None:
+            """See `Poller`."""
+            self._epoll.modify(fd, self._events[mask])
+            self._entries[fd] = entry
 
-        def modify(self, fileobj: Any, events: int, data: object = None) -> selectors.SelectorKey:
-            """Change events and data of a watched descriptor."""
-            self._epoll.modify(fileobj, _to_epoll(events))
-            key = self._keys[fileobj] = selectors.SelectorKey(fileobj, fileobj, events, data)
-            return key
+        def unregister(self, fd: int) -> None:
+            """See `Poller`."""
+            del self._entries[fd]
+            self._epoll.unregister(fd)
 
-        def select(self, timeout: Optional[float] = None) -> List[Tuple[selectors.SelectorKey, int]]:
-            """What is ready, waiting `timeout` seconds at most (None: for ever)."""
-            keys, masks = self._keys, self._masks
+        def ready(self, timeout: Optional[float]) -> List[Tuple[Entry, int]]:
+            """See `Poller`."""
+            entries, masks = self._entries, self._masks
             if timeout is not None:
                 # epoll counts milliseconds; rounded up, or a timer due in less would be waited for with a busy loop
                 timeout = math.ceil(timeout * 1e3) * 1e-3 if timeout > 0 else 0
-            found = self._epoll.poll(timeout, len(keys) or 1)
-            return [(keys[fd], masks.get(event) or _from_epoll(event) & keys[fd].events) for fd, event in found]
-
-        def get_map(self) -> Any:
-            """Descriptor -> key."""
-            return self._keys
+            found = self._epoll.poll(timeout, len(entries) or 1)
+            return [(entries[fd], masks.get(event) or _from_epoll(event) & entries[fd][0]) for fd, event in found]
 
         def close(self) -> None:
-            """Give back the descriptor."""
+            """See `Poller`."""
             self._epoll.close()
-            self._keys.clear()
-
-    def _to_epoll(events: int) -> int:
-        wanted = select.EPOLLIN if events & selectors.EVENT_READ else 0
-        return wanted | (select.EPOLLOUT if events & selectors.EVENT_WRITE else 0)
+            self._entries.clear()
 
     def _from_epoll(event: int) -> int:
         read = selectors.EVENT_READ if event & ~select.EPOLLOUT else 0
         return read | (selectors.EVENT_WRITE if event & ~select.EPOLLIN else 0)
 
 
-def new_selector() -> selectors.BaseSelector:
-    """The best selector of this system."""
-    return EpollSelector() if sys.platform == "linux" else selectors.DefaultSelector()
+class SelectorPoller:
+    """A `Poller` on a selector of the library."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+
+    def register(self, fd: int, mask: int, entry: Entry) -> None:
+        """See `Poller`."""
+        self._selector.register(fd, mask, entry)
+
+    def modify(self, fd: int, mask: int, entry: Entry) -> None:
+        """See `Poller`."""
+        self._selector.modify(fd, mask, entry)
+
+    def unregister(self, fd: int) -> None:
+        """See `Poller`."""
+        self._selector.unregister(fd)
+
+    def ready(self, timeout: Optional[float]) -> List[Tuple[Entry, int]]:
+        """See `Poller`."""
+        return [(key.data, mask) for key, mask in self._selector.select(timeout)]
+
+    def close(self) -> None:
+        """See `Poller`."""
+        self._selector.close()
+
+
+def new_poller() -> Poller:
+    """The best one of this system."""
+    return EpollPoller() if sys.platform == "linux" else SelectorPoller(selectors.DefaultSelector())

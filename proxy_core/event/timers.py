@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import heapq
 import sys
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Final, List, Optional, Tuple
+
+# Waits of more seconds than this get their timer only after so many: see `Reactor.settle_later`.
+SETTLE_AFTER: Final = 1.0
 
 # Below this size a heap full of cancelled entries is not worth rebuilding.
 PRUNE_ABOVE = 64

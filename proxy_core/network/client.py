@@ -34,7 +34,7 @@ class Connecting:
             return
         number = sockets.pending_error(connection.sock)
         if number:
-            _fail(connection, REMOTE_CLOSE, f"delayed connect error: {sockets.describe(number)}")
+            fail(connection, REMOTE_CLOSE, f"delayed connect error: {sockets.describe(number)}")
             return
         establish(connection)
 
@@ -85,9 +85,10 @@ def _go_on(connection: Connection) -> None:
 
 
 def _failure(connection: Connection, event: ConnectionEvent, text: str) -> Callable[[], None]:
-    return lambda: _fail(connection, event, text)
+    return lambda: fail(connection, event, text)
 
 
-def _fail(connection: Connection, event: ConnectionEvent, text: str) -> None:
+def fail(connection: Connection, event: ConnectionEvent, text: str) -> None:
+    """There will be no connection. event: LOCAL_CLOSE or REMOTE_CLOSE; text: Envoy's."""
     connection.transport_failure_reason = text
     connection.close_socket(event, CloseReason("local" if event is LOCAL_CLOSE else "peer", "error", text))

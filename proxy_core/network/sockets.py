@@ -314,13 +314,11 @@ def local_address_text(sock: socket.socket, family: int) -> str:
 
 # -- accepting ---------------------------------------------------------------------------------------------------------
 
-def listen(
-    address: Address,
-    backlog: int,
-    reuse_port: bool,
-    configure: Iterable[Callable[[socket.socket], None]] = (),
+def bind(
+    address: Address, reuse_port: bool, configure: Iterable[Callable[[socket.socket], None]] = ()
 ) -> socket.socket:
-    """A non-blocking listening socket. `configure` is called with it before the bind. Raises OSError."""
+    """A non-blocking socket that is bound and refuses clients until its `listen` is called. `configure` is called with it
+    before the bind. Raises OSError."""
     sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -338,7 +336,6 @@ def listen(
         sock.bind(address.sockaddr)
         if address.mode and not address.is_abstract:
             os.chmod(address.path, address.mode)
-        sock.listen(backlog)
     except OSError:
         sock.close()
         raise

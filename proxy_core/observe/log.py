@@ -11,14 +11,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Dict, Optional, TextIO
+from typing import Dict, Final, Optional, TextIO
 
 from .log_format import RecordFormatter, conn_tag, record_formatter
 from .log_levels import COMPONENTS, OFF, TRACE, level_name, parse_component_levels, parse_level
 
 __all__ = [
-    "OFF", "TRACE", "ProcessLog", "component_logger", "conn_tag", "parse_component_levels", "parse_level",
+    "DEBUG", "OFF", "TRACE", "ProcessLog", "component_logger", "conn_tag", "parse_component_levels", "parse_level",
 ]
+
+# `if log.level <= DEBUG:` in front of the lines of every connection: `log.debug` takes two calls to find out that it has
+# nothing to do. 1.5 % of the user time of a short connection. A logger without a level of its own (0) goes on to ask.
+DEBUG: Final = logging.DEBUG
 
 _PARENT = __name__.rpartition(".observe.")[0] or "proxy_core"
 

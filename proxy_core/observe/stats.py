@@ -82,7 +82,7 @@ class Counter:
 
 
 class Gauge:
-    """A number that goes up and down."""
+    """A number that goes up and down. Who counts it down again with `dec` may add to `value` directly."""
 
     __slots__ = ("name", "family", "tags", "value", "_written")
 

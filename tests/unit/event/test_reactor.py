@@ -15,6 +15,7 @@ import pytest
 
 from proxy_core.event.hangup import HangupWatch
 from proxy_core.event.reactor import DEFERRED_ROUNDS, HANGUP, READ, SLEEP_AFTER, WRITE, Reactor
+from proxy_core.event.timers import SETTLE_AFTER
 from proxy_core.event.wakeup import Wakeup
 from tests.support.clock import FakeClock
 from tests.support.scripted import ScriptedSelector, ScriptedSocket
@@ -190,6 +191,47 @@ def test_a_timer_that_sets_itself_again_with_no_delay_fires_once_a_turn(bench: B
     for turn in (1, 2, 3):
         bench.reactor.turn()
         assert len(count) == turn
+
+
+class Living:
+    """Wants its timers set, should it live so long."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.settled = 0
+        self._fails = fails
+
+    def settle(self) -> None:
+        self.settled += 1
+        if self._fails:
+            raise RuntimeError("can't settle")
+
+
+def test_who_lives_long_enough_is_settled_once_and_who_is_over_before_never(bench: Bench) -> None:
+    staying, leaving, late = Living(), Living(), Living()
+    bench.reactor.settle_later(staying)
+    bench.reactor.settle_later(leaving)
+    del bench.reactor.unsettled[leaving]
+    bench.clock.advance(SETTLE_AFTER / 2)
+    bench.reactor.turn(0)
+    bench.reactor.settle_later(late)
+    assert len(bench.reactor.timers) == 1, "one timer for all"
+    bench.clock.advance(SETTLE_AFTER / 2)
+    bench.reactor.turn(0)
+    assert (staying.settled, leaving.settled, late.settled) == (1, 0, 1)
+    assert not bench.reactor.unsettled and not len(bench.reactor.timers)
+    bench.reactor.settle_later(leaving)
+    bench.clock.advance(SETTLE_AFTER)
+    bench.reactor.turn(0)
+    assert (staying.settled, leaving.settled) == (1, 1)
+
+
+def test_a_failure_to_settle_keeps_nobody_else_from_it(bench: Bench) -> None:
+    first, second = Living(fails=True), Living()
+    bench.reactor.settle_later(first)
+    bench.reactor.settle_later(second)
+    bench.clock.advance(SETTLE_AFTER)
+    bench.reactor.turn(0)
+    assert second.settled == 1 and len(bench.errors) == 1
 
 
 def test_an_idle_loop_sleeps_until_the_next_timer_and_for_ever_without_one(bench: Bench) -> None:

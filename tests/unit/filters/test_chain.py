@@ -432,10 +432,10 @@ def test_who_hears_events_is_asked_in_order_and_a_filter_of_both_chains_once() -
         reading.add(one, one.name)
     for other in (both, Deaf(), writer):
         writing.add(other, "w")
-    listeners = reading.listeners()
+    listeners = [slot.filter for slot in reading.slots]
     listeners += writing.listeners(except_for=listeners)
-    for tell in listeners:
-        tell(LOCAL_CLOSE)
+    for listener in listeners:
+        listener.on_event(LOCAL_CLOSE)
     assert [entry[0] for entry in log] == ["both", "reader", "writer"]
 
 

@@ -41,7 +41,8 @@ class SessionTimers:
         self._drain: Optional[Timer] = None
         reactor = connection.reactor
         if prepared.idle_timeout:
-            self._idle = reactor.after(prepared.idle_timeout, self._on_idle, connection)
+            due = session.last_activity() + prepared.idle_timeout
+            self._idle = reactor.timers.at(due, self._on_idle, connection)
         duration = prepared.max_duration()
         if duration:
             self._duration = reactor.after(duration, self._on_duration, connection)
