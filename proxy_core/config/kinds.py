@@ -115,20 +115,15 @@ class String(Kind[str]):
 
 
 class Bool(Kind[bool]):
-    """true or false; `only_true`: a choice of a oneof that can only be made, as in "any": true."""
+    """true or false."""
 
     noun = "true or false"
 
-    def __init__(self, only_true: bool = False) -> None:
-        if only_true:
-            self.noun = "true"
-        self._only_true = only_true
-
     def decode(self, value: Json, path: str, context: Context) -> bool:
-        if isinstance(value, str) and value.lower() in ("true", "false"):
-            value = value.lower() == "true"
-        if isinstance(value, bool) and (value or not self._only_true):
+        if isinstance(value, bool):
             return value
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
         raise Wrong(f"expected {self.noun}, found {found(value)}")
 
     def zero(self) -> bool:

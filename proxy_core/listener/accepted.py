@@ -1,8 +1,8 @@
 """An accepted socket on its way to a filter chain: the listener-filter phase. Mirrors Envoy's `ActiveTcpSocket`.
 
-Listener filters look at the first bytes, in order, each with all that was read and not consumed; when the last one is content the
-socket goes to its listener, which picks a filter chain by the facts they found. Envoy peeks, so that the kernel gives the same bytes
-again; here they are read once, kept, and handed to the connection (`network.handshake.preload`). A peek would wake a
+Listener filters look at the first bytes, in order, each with all that was read and not consumed; when the last one is content
+the socket goes to its listener, which picks a filter chain by the facts they found. Envoy peeks, so that the kernel gives the same
+bytes again; here they are read once, kept, and handed to the connection (`network.handshake.preload`). A peek would wake a
 level-triggered loop again and again, and hides a FIN or RST that stands behind the peeked bytes: Envoy rejects a client that sent
 everything and then finished, and does not notice one that reset.
 
@@ -11,10 +11,11 @@ everything and then finished, and does not notice one that reset.
     WAITING  -> the same four                       the current filter waits for an answer of its own
     PASSED   the listener has the socket            CLOSED   it is closed
 
-A listener with `use_original_dst` hands a passed socket to the listener at its restored address, where the phase starts again, once.
+A listener with `use_original_dst` hands a passed socket to the listener at its restored address, where the phase starts again,
+once.
 
-Never more is read than the current filter asks for (`most_bytes`), and one timer covers the whole phase, so a client that dribbles
-costs a bounded amount for a bounded time.
+Never more is read than the current filter asks for (`most_bytes`), and one timer covers the whole phase, so a client that
+dribbles costs a bounded amount for a bounded time.
 """
 
 from __future__ import annotations

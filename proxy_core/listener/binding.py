@@ -1,6 +1,9 @@
 """The listening sockets of one listener: opened with their options, or taken over from the listener that had
 the address.
 
+A socket is bound first, which finds out whether the address is free, and listens later: until then the system
+refuses clients, so that nobody waits for a proxy whose clusters are not there yet.
+
 A socket goes from one listener to the next open: its backlog stays, so nobody who connects meanwhile is
 refused. That needs the same address and the same options; where the options differ a second socket is bound
 beside the first (`share_port`), and whoever waits in the first one's backlog is let in before it is closed.
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import socket
-from typing import Callable, Dict, Final, List, Optional, Tuple
+from typing import Callable, Dict, Final, List, NamedTuple, Optional, Tuple
 
 from ..config.model.address import SocketOption, TcpKeepalive
 from ..config.model.listener import Listener as ListenerConfig
@@ -21,8 +24,17 @@ from .context import ListenerContext
 from .listen_socket import MOST_ACCEPTS_PER_TURN, Acceptor, ListenSocket
 
 BEFORE_BIND: Final = "STATE_PREBIND"
+BOUND: Final = "STATE_BOUND"
 
 Step = Callable[[socket.socket], None]
+
+
+class Steps(NamedTuple):
+    """What to do with a new socket, and when."""
+
+    before_bind: List[Step]
+    bound: List[Step]
+    listening: List[Step]
 
 
 class BindError(Exception):
@@ -58,30 +70,45 @@ class ListenSockets:
         return self._open[number].address
 
     def bind(self, number: int, beside: bool = False) -> None:
-        """Open a socket for an address. beside: another socket of ours listens there. Raises BindError."""
+        """Open a socket for an address; it refuses clients. beside: another socket of ours listens there. Raises
+        BindError."""
         address = self._addresses[number]
-        before, after = _steps(self._config, number)
+        steps = _steps(self._config, number)
         try:
             reuse_port = beside or bool(self._config.enable_reuse_port)
-            sock = sockets.listen(address, self._backlog(), reuse_port, before)
+            sock = sockets.bind(address, reuse_port, steps.before_bind)
         except OSError as error:
             raise BindError(f"cannot bind '{address}': {sockets.describe(error.errno)}") from error
         try:
-            for step in after:
+            for step in steps.bound:
                 step(sock)
         except OSError as error:
             sock.close()
-            raise BindError(f"cannot listen on '{address}': {sockets.describe(error.errno)}") from error
+            raise BindError(f"cannot bind '{address}': {sockets.describe(error.errno)}") from error
         self._keep(number, sock)
 
-    def adopt(self, number: int, sock: socket.socket) -> None:
-        """Listen on a socket that another listener released."""
-        sock.listen(self._backlog())
-        self._keep(number, sock)
+    def listen(self) -> None:
+        """Have clients wait in the backlog instead of refusing them. Of two sockets that were bound to one address
+        before either listened, the second finds that out here. Raises BindError."""
+        for number, listening in self._open.items():
+            if listening.is_listening:
+                continue
+            address = self._addresses[number]
+            try:
+                listening.listen(self._backlog())
+            except OSError as error:
+                raise BindError(f"cannot bind '{address}': {sockets.describe(error.errno)}") from error
+            try:
+                listening.apply(_steps(self._config, number).listening)
+            except OSError as error:
+                raise BindError(f"cannot listen on '{address}': {sockets.describe(error.errno)}") from error
 
-    def release(self, number: int) -> socket.socket:
-        """Give the socket of an address to somebody else, open."""
-        return self._open.pop(number).release()
+    def adopt(self, number: int, donor: ListenSockets, donated: int) -> None:
+        """Take over the open socket of an address of another listener."""
+        given = donor._open.pop(donated)
+        kept = self._keep(number, given.release())
+        if given.is_listening:
+            kept.listen(self._backlog())
 
     def share_ports(self) -> None:
         """Allow a successor with other options to bind the same addresses."""
@@ -91,12 +118,13 @@ class ListenSockets:
     def _backlog(self) -> int:
         return self._config.tcp_backlog_size or system_backlog()
 
-    def _keep(self, number: int, sock: socket.socket) -> None:
+    def _keep(self, number: int, sock: socket.socket) -> ListenSocket:
         most = self._config.max_connections_to_accept_per_socket_event or MOST_ACCEPTS_PER_TURN
-        self._open[number] = ListenSocket(
+        self._open[number] = kept = ListenSocket(
             sock, self._context.reactor, self._acceptor, self._context.descriptors, self._batch_sizes, most,
             use_reserve=self._use_reserve,
         )
+        return kept
 
     def start(self) -> None:
         """Accept from now on."""
@@ -128,24 +156,23 @@ def options_of(config: ListenerConfig, number: int) -> Tuple[object, ...]:
     )
 
 
-def _steps(config: ListenerConfig, number: int) -> Tuple[List[Step], List[Step]]:
-    """What to do with a new socket before it is bound, and once it listens. An additional address inherits
-    from the listener."""
-    before: List[Step] = []
-    after: List[Step] = []
+def _steps(config: ListenerConfig, number: int) -> Steps:
+    """An additional address inherits from the listener."""
+    steps = Steps([], [], [])
+    before, bound, listening = steps
     if config.freebind is not None:
         before.append(functools.partial(sockets.set_freebind, on=config.freebind))
     if config.transparent is not None:
         before.append(functools.partial(sockets.set_transparent, on=config.transparent))
     if config.tcp_fast_open_queue_length is not None:
-        after.append(functools.partial(sockets.set_fast_open, queue_length=config.tcp_fast_open_queue_length))
+        listening.append(functools.partial(sockets.set_fast_open, queue_length=config.tcp_fast_open_queue_length))
     for option in _socket_options(config, number):
-        steps = before if option.state == BEFORE_BIND else after
-        steps.append(functools.partial(_set_option, option))
+        when = before if option.state == BEFORE_BIND else bound if option.state == BOUND else listening
+        when.append(functools.partial(_set_option, option))
     keepalive = _keepalive(config, number)
     if keepalive is not None:
         before.append(functools.partial(_set_keepalive, keepalive))
-    return before, after
+    return steps
 
 
 def _socket_options(config: ListenerConfig, number: int) -> List[SocketOption]:

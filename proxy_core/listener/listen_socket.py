@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, Final, Protocol
+from typing import Any, Callable, Final, Iterable, Protocol
 
 from ..event.reactor import READ, Reactor
 from ..network import sockets
@@ -44,6 +44,7 @@ class ListenSocket:
         self._most_per_turn = most_per_turn
         self._use_reserve = use_reserve
         self._is_open = True  # neither closed nor released
+        self.is_listening = False  # else bound: the system refuses clients
         self._expected = 1
         self.address = sockets.local_address(sock)
         self._is_wildcard = self.address.ip in WILDCARDS  # then each connection has a local address of its own
@@ -54,6 +55,16 @@ class ListenSocket:
             self._reactor.watch(self._sock.fileno(), READ, self)
 
     resume = start
+
+    def listen(self, backlog: int) -> None:
+        """Have the system queue clients. Raises OSError."""
+        self._sock.listen(backlog)
+        self.is_listening = True
+
+    def apply(self, steps: Iterable[Callable[[socket.socket], None]]) -> None:
+        """Do something to the socket itself. Raises OSError."""
+        for step in steps:
+            step(self._sock)
 
     def pause(self) -> None:
         """Leave what comes in the backlog."""
@@ -77,6 +88,8 @@ class ListenSocket:
 
     def accept_waiting(self) -> None:
         """Let in all who wait, as long as there are descriptors."""
+        if not self.is_listening:
+            return
         try:
             pair = sockets.accept(self._sock, self.address.family)
             while pair is not None:

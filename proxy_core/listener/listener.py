@@ -2,14 +2,14 @@
 `ActiveTcpListener`.
 
 What happens to an accepted socket, in this order: the process-wide limit, the listener's own limit, the listener filters
-(`accepted`), the filter chain, then the connection with filters of its own. A limit that refuses closes the socket and counts, and
-writes no access log, as in Envoy; a socket that fails later, before it is a connection, has its line in the listener's log.
+(`accepted`), the filter chain, then the connection with filters of its own. A limit that refuses closes the socket and counts,
+and writes no access log, as in Envoy; a socket that fails later, before it is a connection, has its line in the listener's log.
 """
 
 from __future__ import annotations
 
 import socket
-from typing import Any, List, Sequence, Set
+from typing import Any, List, Optional, Sequence, Set
 
 from ..config.model.listener import Listener as ListenerConfig
 from ..network import sockets
@@ -20,7 +20,7 @@ from ..network.connection import Connection
 from ..network.facts import write_access_logs
 from ..network.handshake import establish, preload
 from ..network.settings import ByteCounters, ConnectionSettings
-from ..observe.log import Seldom, component_logger
+from ..observe.log import DEBUG, Seldom, component_logger
 from ..observe.stat_names import ListenerStats
 from ..observe.stats import Counter
 from ..observe.stream_info import StreamInfo
@@ -39,7 +39,8 @@ _log = component_logger("conn_handler")
 
 
 class Listener:
-    """One listener. `bind` opens its sockets, `start` accepts, `stop_listening` refuses new ones, the connections stay."""
+    """One listener. `bind` opens its sockets, `listen` has clients wait, `start` accepts, `stop_listening` refuses new
+    ones, the connections stay."""
 
     def __init__(
         self,
@@ -93,6 +94,10 @@ class Listener:
         except BindError:
             self.sockets.close()
             raise
+
+    def listen(self) -> None:
+        """Clients wait from now on, until then they are refused. Raises BindError."""
+        self.sockets.listen()
 
     def start(self) -> None:
         """Accept from now on."""
@@ -189,6 +194,7 @@ class Listener:
         info.requested_server_name = accepted.requested_server_name
         info.downstream_remote_address = accepted.remote_address.text
         info.downstream_local_address = accepted.local_address.text
+        info.local_address_restored = accepted.local_restored
         chain = self._matcher.find(accepted)
         if chain is None:
             self._refuse_without_chain(accepted)
@@ -263,7 +269,8 @@ class Listener:
         connection.owner = chain
         connection.remote_address = peer
         connection.local_address = local
-        _log.debug("[C%d] new connection from %s to %s, listener '%s'", connection.id, peer, local, self.name)
+        if _log.level <= DEBUG:
+            _log.debug("[C%d] new connection from %s to %s, listener '%s'", connection.id, peer, local, self.name)
         self._count_in(connection)
         try:
             chain.add_filters(connection)
@@ -271,7 +278,7 @@ class Listener:
         except Exception as error:
             connection.on_failure(error)
             raise
-        if not len(connection.read_chain):
+        if not connection.read_chain.slots:
             connection.close(NO_FLUSH, "no_filters", how="error", config="the filter chain has no filters")
         elif connection.fd >= 0:
             if data:
@@ -282,9 +289,9 @@ class Listener:
         """From here on the connection is counted, and `_finished` will be called for it."""
         stats = self.stats
         stats.downstream_cx_total.value += 1
-        stats.downstream_cx_active.inc()
+        stats.downstream_cx_active.value += 1
         stats.thread_downstream_cx_total.value += 1
-        stats.thread_downstream_cx_active.inc()
+        stats.thread_downstream_cx_active.value += 1
         self._context.table.add(connection)
         connection.finalizers = self._finalizers
 
@@ -293,14 +300,15 @@ class Listener:
         stats = self.stats
         stats.downstream_cx_active.dec()
         stats.thread_downstream_cx_active.dec()
-        stats.downstream_cx_destroy.inc()
+        stats.downstream_cx_destroy.value += 1
         if connection.local_close_details == TRANSPORT_SOCKET_TIMEOUT:
             stats.downstream_cx_transport_socket_connect_timeout.inc()
         stats.downstream_cx_length_ms.record(int((self._context.reactor.now - connection.opened_at) * 1000))
         self._context.table.discard(connection)
         self._give_back_slot()
-        _log.debug(
-            "[C%d] closed: %s; %d bytes in, %d out", connection.id, connection.close_reason, connection.bytes_read,
-            connection.bytes_sent,
-        )
+        if _log.level <= DEBUG:
+            _log.debug(
+                "[C%d] closed: %s; %d bytes in, %d out", connection.id, connection.close_reason, connection.bytes_read,
+                connection.bytes_sent,
+            )
         write_access_logs(self._access_logs, connection, NO_LOG_TYPE)

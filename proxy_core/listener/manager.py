@@ -10,7 +10,7 @@ Here: the start, the two sources of changes (LDS, a reload of the bootstrap), an
 
 from __future__ import annotations
 
-from typing import Collection, Dict, List, NamedTuple, Optional
+from typing import Callable, Collection, Dict, List, NamedTuple, Optional
 
 from ..config.model.listener import Listener as ListenerConfig
 from ..observe.stat_names import ListenerManagerStats
@@ -70,16 +70,26 @@ class ListenerManager:
             batch.finish()
 
     def bind(self) -> None:
-        """Open every listening socket that is not open. Raises BindError for the first that fails."""
+        """Open every listening socket that is not open; clients are refused. Raises BindError for the first that
+        fails."""
+        self._each(Listener.bind)
+
+    def listen(self) -> None:
+        """Refuse nobody any more. Raises BindError for the first that fails."""
+        self._each(Listener.listen)
+        self._parts.is_listening = True
+
+    def _each(self, step: Callable[[Listener], None]) -> None:
         for listener in self.listeners:
             try:
-                listener.bind()
+                step(listener)
             except BindError:
                 self.stats.listener_create_failure.inc()
                 raise
 
     def start(self) -> None:
-        """Accept on all of them."""
+        """Listen, if that was not done before, and accept on all of them. Raises BindError."""
+        self.listen()
         for listener in self.listeners:
             listener.start()
             self.stats.listener_create_success.inc()

@@ -29,7 +29,7 @@ class Claim:
 
     def take(self) -> None:
         """Now."""
-        self.listener.sockets.adopt(self.number, self.donor.sockets.release(self.donated))
+        self.listener.sockets.adopt(self.number, self.donor.sockets, self.donated)
 
 
 class Donors:
@@ -57,9 +57,9 @@ class Donors:
                 for key in {key_of(address), (listener.sockets.address(number).text, address.ipv4_compat)}:
                     self._places.setdefault(key, []).append((listener, number))
 
-    def bind(self, listener: Listener) -> List[Claim]:
-        """Claim what is free for `listener` and bind the rest. Raises BindError; nothing of it is left bound
-        then."""
+    def bind(self, listener: Listener, listens: bool) -> List[Claim]:
+        """Claim what is free for `listener` and bind the rest, or listen there. Raises BindError; nothing of it is
+        left bound then."""
         if listener.config.bind_to_port is False:
             return []
         claims: List[Claim] = []
@@ -74,6 +74,8 @@ class Donors:
                 for donor, _ in free:  # its options are others: a second socket beside it
                     donor.sockets.share_ports()
                 listener.sockets.bind(number, beside=bool(free))
+            if listens:
+                listener.sockets.listen()
         except Exception:
             listener.sockets.close()
             self.give_back(claims)

@@ -64,6 +64,7 @@ class Parts:
     builder: ListenerBuilder
     retirement: Retirement
     stats: ListenerManagerStats
+    is_listening: bool = False  # clients are not refused any more
     is_started: bool = False  # connections are accepted
 
 
@@ -124,7 +125,7 @@ class Batch:
         if change.old is not None:
             self._donors.add(change.old)
         try:
-            change.claims = self._donors.bind(change.entry.listener)
+            change.claims = self._donors.bind(change.entry.listener, self._parts.is_listening)
         except BindError as error:
             self._parts.stats.listener_create_failure.inc()
             _log.error("listener '%s' failed to bind or apply socket options: %s", change.entry.name, error)

@@ -32,10 +32,14 @@ class ListenerFilterChainMatchPredicate(Message):
     not_match: Optional[ListenerFilterChainMatchPredicate] = optional(
         Nested.later(lambda: ListenerFilterChainMatchPredicate), oneof="rule"
     )
-    any_match: Optional[bool] = optional(Bool(only_true=True), oneof="rule")
+    any_match: Optional[bool] = optional(Bool(), oneof="rule", help="Must be true.")
     destination_port_range: Optional[Int32Range] = optional(
         Nested(Int32Range), oneof="rule", help="The end is exclusive."
     )
+
+    def check(self, report: Report) -> None:
+        if self.any_match is False:
+            report("any_match", "value must equal true")
 
 
 @message("envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet")
