@@ -66,6 +66,7 @@ class StreamInfo:
         "downstream_local_close_reason", "downstream_detected_close_type", "downstream_transport_failure_reason",
         "requested_server_name", "alpn", "stream_id", "dynamic_metadata", "filter_state", "upstream", "tls",
         "close_reason", "refresh", "http", "metadata", "ja3_hash", "ja4_hash",
+        "local_address_restored",
     )
 
     def __init__(self, connection_id: int, start_wall: float, start_mono: float) -> None:
@@ -77,6 +78,7 @@ class StreamInfo:
         self.filter_chain_name = ""
         self.downstream_remote_address = ""
         self.downstream_local_address = ""
+        self.local_address_restored = False  # a listener filter put in what the client had dialled
         self.downstream_direct_remote_address = ""
         self.downstream_direct_local_address = ""
         self.bytes_received = 0

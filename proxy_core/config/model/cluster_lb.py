@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
-from ..descriptor import Message, Report, message, optional, plain, repeated
+from ..descriptor import Message, message, optional, plain, repeated
 from ..kinds import Bool, Duration, Enum, String, Struct, UInt32, UInt64
 from ..nested import Nested
 from .core import Percent, RuntimeDouble
-from .load_balancing import (
-    MAXIMUM_RING, MAXIMUM_TABLE, METADATA_FALLBACK, SELECTOR_FALLBACK, SUBSET_FALLBACK, check_selector,
-)
+from .load_balancing import MAXIMUM_RING, MAXIMUM_TABLE, METADATA_FALLBACK, SELECTOR_FALLBACK, SUBSET_FALLBACK
 
 _CLUSTER = "envoy.config.cluster.v3.Cluster"
 
@@ -25,10 +23,6 @@ class LbSubsetSelector(Message):
     fallback_policy: str = plain(SELECTOR_FALLBACK)
     fallback_keys_subset: List[str] = repeated(String(), help="The keys to try then, for KEYS_SUBSET.")
     single_host_per_subset: bool = plain(Bool())
-
-    def check(self, report: Report) -> None:
-        """Envoy's rules."""
-        check_selector(self.keys, self.fallback_policy, self.fallback_keys_subset, report)
 
 
 @message(f"{_CLUSTER}.LbSubsetConfig")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, cast
 
 from ..context import Context, Json, Wrong
-from ..descriptor import Message, Report, message, optional, plain, repeated
+from ..descriptor import Message, message, optional, plain, repeated
+from ..envoy_types import ENVOY_TYPES
 from ..kinds import Bool, Duration, Enum, String, Struct, UInt32, UInt64
 from ..nested import TYPE_KEY, AnyOf, AnyValue, Nested
 from .core import Percent, RuntimeDouble, TypedExtensionConfig
@@ -37,12 +38,12 @@ class OtherPolicy(Message):
 
 
 class AnyPolicy(AnyOf):
-    """A policy's message. One of a type that is not supported is kept unread, since a list names policies in order of
+    """A policy's message. One of Envoy's that is not supported here is kept unread, since a list names policies in order of
     preference and the first that is known counts."""
 
     def decode(self, value: Json, path: str, context: Context) -> AnyValue:
         type_url = value.get(TYPE_KEY) if isinstance(value, dict) else None
-        if not isinstance(type_url, str):
+        if not isinstance(type_url, str) or type_url.rpartition("/")[2] not in ENVOY_TYPES:
             return super().decode(value, path, context)
         body = {key: item for key, item in value.items() if key != TYPE_KEY}
         try:
@@ -203,20 +204,6 @@ class ClusterProvided(Message):
     """The cluster's own way."""
 
 
-def check_selector(keys: List[str], fallback: str, fallback_keys: List[str], report: Report) -> None:
-    """Envoy's rules for `fallback_keys_subset`."""
-    field = "fallback_keys_subset"
-    if fallback != "KEYS_SUBSET":
-        if fallback_keys:
-            report(field, "fallback_keys_subset can be set only for KEYS_SUBSET fallback_policy", uses=("fallback_policy",))
-    elif not fallback_keys:
-        report(field, "fallback_keys_subset cannot be empty", uses=("fallback_policy",))
-    elif not set(fallback_keys) <= set(keys):
-        report(field, "fallback_keys_subset must be a subset of selector keys", uses=("keys", "fallback_policy"))
-    elif set(fallback_keys) == set(keys):
-        report(field, "fallback_keys_subset cannot be equal to keys", uses=("keys", "fallback_policy"))
-
-
 @message(f"{_PACKAGE}.subset.v3.Subset.LbSubsetSelector")
 @dataclass(eq=False, repr=False)
 class SubsetSelector(Message):
@@ -226,10 +213,6 @@ class SubsetSelector(Message):
     fallback_policy: str = plain(SELECTOR_FALLBACK)
     fallback_keys_subset: List[str] = repeated(String(), help="The keys to try then, for KEYS_SUBSET.")
     single_host_per_subset: bool = plain(Bool())
-
-    def check(self, report: Report) -> None:
-        """Envoy's rules."""
-        check_selector(self.keys, self.fallback_policy, self.fallback_keys_subset, report)
 
 
 @message(f"{_PACKAGE}.subset.v3.Subset")

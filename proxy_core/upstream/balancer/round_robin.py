@@ -1,49 +1,51 @@
 """ROUND_ROBIN: strict turns among equal hosts, shares in proportion among weighted ones.
 
-Weighted turns use an earliest-deadline-first queue as Envoy's `EdfScheduler`: a host that is picked is due again 1/weight
-later, so weights 2:1 give two and one in every window of three, evenly spread, and a pick costs O(log hosts).
+Mirrors `RoundRobinLoadBalancer`: the first host is a random one, and a change of the list does not begin a new round.
 """
 
 from __future__ import annotations
 
-import heapq
-from typing import List, Optional, Sequence, Tuple
+import operator
+import random
+from typing import Iterator, Optional, Sequence
 
 from ..host import Host
+from .rotation import Picks, Rotation
+from .slow_start import SlowStart
 
 
 class RoundRobin:
-    """See the module docstring. Implements `Balancer`."""
+    """Implements `HostList`."""
 
-    def __init__(self) -> None:
-        self._hosts: List[Host] = []
-        self._next = 0
-        self._weighted = False
-        self._queue: List[Tuple[float, int, Host]] = []
-        self._order = 0  # of two hosts due at once, the one that waited longer goes first
+    __slots__ = ("_hosts", "_turn", "_start", "_is_new", "_rotation", "_schedule")
+
+    def __init__(self, rng: random.Random, slow_start: Optional[SlowStart] = None) -> None:
+        self._hosts: Sequence[Host] = ()
+        self._turn: Iterator[Host] = iter(())  # an iterator and not an index: no int is made for a pick among thousands
+        self._start = rng.random()
+        self._is_new = False
+        self._rotation = Rotation(rng, slow_start)
+        self._schedule: Optional[Picks] = None
 
     def update(self, hosts: Sequence[Host]) -> None:
-        """Start over with these hosts."""
-        self._hosts = list(hosts)
-        self._next = 0
-        self._queue = []
-        self._weighted = len({host.weight for host in hosts}) > 1
-        if self._weighted:
-            for host in hosts:
-                self._push(host, 0.0)
+        """These are the hosts now; the turn goes on at the place where it was."""
+        if self._hosts:
+            place = len(self._hosts) - operator.length_hint(self._turn)
+        else:
+            place = int(self._start * len(hosts))
+        self._hosts = hosts
+        self._turn = iter(hosts[place % len(hosts):]) if hosts else iter(())
+        self._is_new = True
+        self._rotation.note(hosts)
 
     def pick(self) -> Optional[Host]:
         """The next in turn."""
-        if not self._hosts:
-            return None
-        if self._weighted:
-            due, _, host = heapq.heappop(self._queue)
-            self._push(host, due)
+        if self._is_new:
+            self._is_new = False
+            self._schedule = self._rotation.schedule(self._hosts)
+        if self._schedule is not None:
+            return self._schedule.pick()
+        for host in self._turn:
             return host
-        host = self._hosts[self._next]
-        self._next = (self._next + 1) % len(self._hosts)
-        return host
-
-    def _push(self, host: Host, now: float) -> None:
-        self._order += 1
-        heapq.heappush(self._queue, (now + 1.0 / host.weight, self._order, host))
+        self._turn = iter(self._hosts)
+        return next(self._turn, None)

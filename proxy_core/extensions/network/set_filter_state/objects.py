@@ -33,6 +33,10 @@ def _string(text: str) -> FilterStateObject:
     return FilterStateObject(text, typed=text)
 
 
+def _hashable(text: str) -> FilterStateObject:
+    return FilterStateObject(text, typed=text, hashable=True)
+
+
 def _name(text: str) -> FilterStateObject:
     return FilterStateObject(text)
 
@@ -85,7 +89,7 @@ def _address(host: str, port: str) -> Optional[FilterStateObject]:
 
 _FACTORIES: Final[Dict[str, Make]] = {
     "envoy.string": _string,
-    "envoy.hashable_string": _string,
+    "envoy.hashable_string": _hashable,
     TCP_PROXY_CLUSTER: _name,
     "envoy.tcp_proxy.disable_tunneling": _switch,
     UPSTREAM_SERVER_NAME: _name,

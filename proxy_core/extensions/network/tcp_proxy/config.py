@@ -10,11 +10,16 @@ from typing import Any, List, Optional, Sequence
 from ....config.fields import Bool, Duration, Enum, Message, Nested, Report, String, UInt32, message, optional
 from ....config.fields import plain, repeated
 from ....config.model.access_log import AccessLog
-from ....config.model.core import BackoffStrategy, Percent
+from ....config.model.core import BackoffStrategy, Metadata, Percent
+from ....event.timers import SETTLE_AFTER
 from ....errors import ConfigError, Problem
 from ....filters.registry import FactoryContext
+from ....network import splice
 from ....network.settings import ByteCounters, FlowCounters
 from ....observe.stat_names import TcpProxyStats
+from ....upstream.balancer import Criteria
+from ....upstream.balancer.criteria import merged, of_metadata
+from .picking import HashPolicy, Picking, Route
 
 _NAME = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 DEFAULT_IDLE_TIMEOUT = 3600.0
@@ -24,13 +29,14 @@ ON_DOWNSTREAM_DATA = "ON_DOWNSTREAM_DATA"
 CONNECT_MODES = Enum(IMMEDIATE=0, ON_DOWNSTREAM_DATA=1, ON_DOWNSTREAM_TLS_HANDSHAKE=2)
 
 
-@message(f"{_NAME}.WeightedCluster.ClusterWeight", unsupported=("metadata_match",))
+@message(f"{_NAME}.WeightedCluster.ClusterWeight")
 @dataclasses.dataclass(eq=False, repr=False)
 class ClusterWeight(Message):
     """One cluster and its share of the connections."""
 
     name: str = plain(String(min_len=1), refers_to="cluster")
     weight: int = plain(UInt32(gte=1))
+    metadata_match: Optional[Metadata] = optional(Nested(Metadata), help="Over that of the filter, for subsets.")
 
 
 @message(f"{_NAME}.WeightedCluster")
@@ -52,8 +58,8 @@ class TcpAccessLogOptions(Message):
 
 
 @message(_NAME, unsupported=(
-    "downstream_idle_timeout", "upstream_idle_timeout", "metadata_match", "tunneling_config", "hash_policy", "on_demand",
-    "proxy_protocol_tlvs", "proxy_protocol_tlv_merge_policy",
+    "downstream_idle_timeout", "upstream_idle_timeout", "tunneling_config", "on_demand", "proxy_protocol_tlvs",
+    "proxy_protocol_tlv_merge_policy",
 ), required_oneofs=("cluster_specifier",))
 @dataclasses.dataclass(eq=False, repr=False)
 class TcpProxyConfig(Message):
@@ -64,7 +70,9 @@ class TcpProxyConfig(Message):
     access_log: List[AccessLog] = repeated(Nested(AccessLog))
     max_connect_attempts: Optional[int] = optional(UInt32(gte=1), help="Default 1.")
     idle_timeout: Optional[float] = optional(Duration(gte=0), help="Silence both ways; default 1h, 0s = never.")
+    metadata_match: Optional[Metadata] = optional(Nested(Metadata), help="For subsets: what hosts have under envoy.lb.")
     weighted_clusters: Optional[WeightedCluster] = optional(Nested(WeightedCluster), oneof="cluster_specifier")
+    hash_policy: List[HashPolicy] = repeated(Nested(HashPolicy), max_items=1, help="For RING_HASH and MAGLEV.")
     max_downstream_connection_duration: Optional[float] = optional(Duration(gte=0.001))
     max_downstream_connection_duration_jitter_percentage: Optional[Percent] = optional(Nested(Percent))
     access_log_flush_interval: Optional[float] = optional(Duration(gte=0.001), deprecated=True)
@@ -118,20 +126,28 @@ class Prepared:
         self.most_attempts = config.max_connect_attempts or 1
         self.connect_on_data = config.upstream_connect_mode == ON_DOWNSTREAM_DATA
         self.most_early_data = config.max_early_data_bytes
+        self.can_splice = splice.available()
         self.check_drain_close = config.check_drain_close
+        self.timers_can_wait = self.idle_timeout > SETTLE_AFTER and not (
+            self.log_interval or self.check_drain_close or config.max_downstream_connection_duration
+        )
         self._random: random.Random = context.random
         self._max_duration = config.max_downstream_connection_duration or 0.0
         jitter = config.max_downstream_connection_duration_jitter_percentage
         self._jitter = jitter.value / 100 if jitter is not None else 0.0
         self._backoff = config.backoff_options
-        self._names = _cluster_names(config)
+        self.picking = Picking(config.hash_policy)
+        self._criteria = _criteria(config.metadata_match)
+        self._routes = _routes(config, self._criteria)
         self._cumulative = list(itertools.accumulate(_weights(config)))
 
-    def cluster_name(self) -> str:
-        """The cluster for one connect attempt: the only one, or one by weight."""
-        if len(self._names) == 1:
-            return self._names[0]
-        return self._random.choices(self._names, cum_weights=self._cumulative)[0]
+    def route(self, chosen: Any = None) -> Route:
+        """The cluster for one connect attempt: the only one, or one by weight. chosen: its name, if a filter has decided."""
+        if chosen is not None:
+            return Route(str(chosen), self._criteria)
+        if len(self._routes) == 1:
+            return self._routes[0]
+        return self._random.choices(self._routes, cum_weights=self._cumulative)[0]
 
     def max_duration(self) -> float:
         """How long one session may live, with jitter added; 0 = any time."""
@@ -148,10 +164,17 @@ class Prepared:
         return min(most, base * 2.0 ** (failed_attempts - 1)) * self._random.random()
 
 
-def _cluster_names(config: TcpProxyConfig) -> List[str]:
+def _routes(config: TcpProxyConfig, criteria: Optional[Criteria]) -> List[Route]:
     if config.weighted_clusters is not None:
-        return [entry.name for entry in config.weighted_clusters.clusters]
-    return [config.cluster or ""]
+        return [
+            Route(entry.name, merged(criteria, _criteria(entry.metadata_match)))
+            for entry in config.weighted_clusters.clusters
+        ]
+    return [Route(config.cluster or "", criteria)]
+
+
+def _criteria(metadata: Optional[Metadata]) -> Optional[Criteria]:
+    return of_metadata(metadata.filter_metadata) if metadata is not None else None
 
 
 def _weights(config: TcpProxyConfig) -> List[int]:

@@ -23,6 +23,7 @@ from ....network import splice
 from ....network.closing import BoundedHolder
 from ....network.connection import Connection
 from ....network.facts import local_address_text, write_access_logs
+from ....observe.filter_state import TCP_PROXY_CLUSTER
 from ....observe.log import component_logger
 from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
 from ....upstream.cluster import Cluster
@@ -105,16 +106,25 @@ class Session:
     def on_new_connection(self) -> FilterStatus:
         """Arm the timers, then connect or wait for the client's first bytes."""
         prepared = self._prepared
-        self._timers = SessionTimers(self._downstream, prepared, self)
+        if prepared.timers_can_wait:
+            self._downstream.reactor.settle_later(self)
+        else:
+            self.settle()
         if prepared.log_on_start:
             self.write_log(START_LINE)
         if prepared.connect_on_data:
             self._state = AWAITING_DATA
             return CONTINUE
-        if prepared.most_early_data is None:
-            self._hold(CONNECTING_HOLDER)
         self._connect()
-        return STOP_ITERATION if prepared.most_early_data is None else CONTINUE
+        if prepared.most_early_data is not None:
+            return CONTINUE
+        if self._state is CONNECTING or self._state is BACKING_OFF:
+            self._hold(CONNECTING_HOLDER)
+        return STOP_ITERATION
+
+    def settle(self) -> None:
+        """Set the timers."""
+        self._timers = SessionTimers(self._downstream, self._prepared, self)
 
     def on_data(self, data: Buffer, end_stream: bool) -> FilterStatus:
         """From the client to the upstream, or aside until there is one."""
@@ -176,7 +186,9 @@ class Session:
         prepared = self._prepared
         self._state = CONNECTING
         upstream_info = self._upstream_info
-        cluster: Optional[Cluster] = prepared.clusters.get(prepared.cluster_name())
+        chosen = self._downstream.info.filter_state.get(TCP_PROXY_CLUSTER)  # by sni_cluster, set_filter_state
+        route = prepared.route(chosen)
+        cluster: Optional[Cluster] = prepared.clusters.get(route.cluster)
         if cluster is None:
             prepared.stats.downstream_cx_no_route.inc()
             self._give_up("NC", NO_ROUTE, "no such cluster")
@@ -193,7 +205,7 @@ class Session:
             cluster.tell_overflow(why, self._downstream.reactor.now)
             self._give_up("UO", RESOURCE_LIMIT, why)
             return
-        host = cluster.pick_host()
+        host = cluster.pick_host(prepared.picking.context(cluster, route.criteria, self._downstream.info))
         if host is None:
             cluster.stats.upstream_cx_none_healthy.inc()
             self._give_up("UH", NO_HEALTHY_HOST, f"no healthy host in {cluster.name}")
@@ -227,9 +239,19 @@ class Session:
     def _couple(self, upstream: Connection) -> None:
         assert self._cluster is not None
         downstream, downstream_flow, upstream_flow = self._downstream, self._prepared.flow, self._cluster.flow
-        splice.join(downstream, downstream_flow, upstream, upstream_flow, self._prepared.pool.pipes)
+        if self._prepared.can_splice:
+            downstream.splicer = upstream.splicer = self._start_splicing
         upstream.callbacks += (BackPressure(downstream, UPSTREAM_FULL, downstream_flow),)
         downstream.callbacks += (BackPressure(upstream, DOWNSTREAM_FULL, upstream_flow),)
+
+    def _start_splicing(self) -> bool:
+        """The first bulk on either side: from now on the kernel may move it. This time it is read the ordinary way."""
+        downstream, upstream = self._downstream, self._upstream
+        downstream.splicer = None
+        if upstream is not None and self._cluster is not None:
+            upstream.splicer = None
+            splice.join(downstream, self._prepared.flow, upstream, self._cluster.flow, self._prepared.pool.pipes)
+        return False
 
     def on_pool_failure(self, failure: PoolFailure, reason: str, host: Host) -> None:
         """This attempt failed: try again, or tell the client."""
@@ -307,6 +329,8 @@ class Session:
         if self._timers is not None:
             self._timers.stop()
             self._timers = None
+        else:
+            self._downstream.reactor.unsettled.pop(self, None)
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None

@@ -5,14 +5,41 @@ from __future__ import annotations
 import collections
 import socket
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 
 from proxy_core.extensions.network.tcp_proxy.session import CONNECTING_HOLDER, EARLY_DATA_HOLDER
+from proxy_core.network import sockets
+from proxy_core.network.states import Side
 from tests.support.engine import Engine, address, bootstrap, cluster, listener, network_filter
 from tests.support.peers import Server
 from tests.support.proxied import NewProxied, Proxied
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream hosts take their time to connect, as those of other machines do."""
+    monkeypatch.setattr(sockets, "finish_connect", lambda sock, address: None)
+
+
+def test_a_host_of_this_machine_is_connected_in_the_turn_that_accepts_the_client(proxied: NewProxied) -> None:
+    proxy = proxied(of_cluster={"connect_timeout": "3s"})
+    proxy.engine.client()
+    proxy.engine.reactor.turn(0)
+    downstream, upstream = proxy.session()
+    assert upstream.write_state is Side.OPEN and not downstream.pauses
+    proxy.engine.advance(5.0)
+    assert upstream.is_open, "no connect timer is left"
+
+
+def test_bytes_go_both_ways_with_a_far_host(proxied: NewProxied, far: None) -> None:
+    proxy = proxied()
+    client, server = proxy.pair()
+    client.send(b"question")
+    proxy.engine.until(lambda: bytes(server.got) == b"question")
+    server.send(b"the answer")
+    proxy.engine.until(lambda: bytes(client.got) == b"the answer")
 
 
 def test_bytes_go_both_ways_and_everything_is_counted(proxied: NewProxied) -> None:
@@ -49,7 +76,7 @@ def test_what_the_client_sent_before_the_upstream_was_there_is_not_lost(proxied:
     assert bytes(server.got) == b"eager"
 
 
-def test_reading_is_paused_with_a_named_holder_until_the_upstream_is_connected(proxied: NewProxied) -> None:
+def test_reading_is_paused_with_a_named_holder_until_the_upstream_is_connected(proxied: NewProxied, far: None) -> None:
     proxy = proxied()
     proxy.engine.client()
     proxy.engine.reactor.turn(0)
@@ -68,17 +95,23 @@ def test_a_refused_connect_is_uf_urx_and_closes_the_client(proxied: NewProxied, 
     assert proxy.host.cx_connect_fail == 1
 
 
+def ended(proxy: Proxied) -> List[str]:
+    """The last lines of all connections that are over."""
+    return [line for line in proxy.engine.lines if line.startswith("TcpConnectionEnd ")]
+
+
 def test_without_backoff_a_retry_comes_in_the_next_turn_and_may_find_a_better_host(proxied: NewProxied, refused: int) -> None:
     good = Server()
     proxy = proxied(ports=[refused, good.port], max_connect_attempts=2)
-    client = proxy.engine.client()
-    server = proxy.engine.accepted(good)
-    server.send(b"hello")
-    proxy.engine.until(lambda: bytes(client.got) == b"hello")
-    client.finish()
-    server.finish()
-    proxy.engine.until(proxy.over)
-    assert "flags=UF " in proxy.line and "attempts=2" in proxy.line
+    for count in range(2):  # the hosts take turns, beginning with any of them: one of two clients meets the refusing one first
+        client = proxy.engine.client()
+        server = proxy.engine.accepted(good)
+        server.send(b"hello")
+        proxy.engine.until(lambda: bytes(client.got) == b"hello")
+        client.finish()
+        server.finish()
+        proxy.engine.until(lambda: len(ended(proxy)) == count + 1)
+    assert any("flags=UF " in line and "attempts=2" in line for line in ended(proxy))
     good.close()
 
 
@@ -109,7 +142,7 @@ def test_a_client_that_leaves_while_we_wait_to_retry_ends_the_session(proxied: N
     assert "down=RemoteReset" in proxy.line
 
 
-def test_a_client_that_resets_while_the_upstream_connects_is_noticed_at_once(proxied: NewProxied) -> None:
+def test_a_client_that_resets_while_the_upstream_connects_is_noticed_at_once(proxied: NewProxied, far: None) -> None:
     proxy = proxied()
     client = proxy.engine.client()
     proxy.engine.reactor.turn(0)
@@ -121,7 +154,7 @@ def test_a_client_that_resets_while_the_upstream_connects_is_noticed_at_once(pro
     assert proxy.cluster("upstream_rq_cancelled") == 1
 
 
-def test_a_connect_timeout_is_uf_urx_without_a_failure_text(proxied: NewProxied) -> None:
+def test_a_connect_timeout_is_uf_urx_without_a_failure_text(proxied: NewProxied, far: None) -> None:
     proxy = proxied(of_cluster={"connect_timeout": "3s"})
     client = proxy.engine.client()
     proxy.engine.reactor.turn(0)
@@ -230,7 +263,7 @@ def keep_connecting(proxy: Proxied) -> Any:
     return client, lambda: proxy.engine.reactor.watch(upstream.fd, entry[0], entry[1])
 
 
-def test_early_data_is_taken_up_to_the_limit_and_forwarded_first(proxied: NewProxied) -> None:
+def test_early_data_is_taken_up_to_the_limit_and_forwarded_first(proxied: NewProxied, far: None) -> None:
     proxy = proxied(max_early_data_bytes=10)
     client, go_on = keep_connecting(proxy)
     downstream = proxy.session()[0]
@@ -249,7 +282,7 @@ def test_early_data_is_taken_up_to_the_limit_and_forwarded_first(proxied: NewPro
     assert proxy.tcp("early_data_received_count_total") == 2
 
 
-def test_an_early_end_of_the_stream_reaches_the_server_after_the_early_data(proxied: NewProxied) -> None:
+def test_an_early_end_of_the_stream_reaches_the_server_after_the_early_data(proxied: NewProxied, far: None) -> None:
     proxy = proxied(max_early_data_bytes=100)
     client, go_on = keep_connecting(proxy)
     client.send(b"all")
