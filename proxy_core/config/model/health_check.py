@@ -69,9 +69,19 @@ class HttpHealthCheck(Message):
             report("codec_client_type", f"{self.codec_client_type} is not supported by proxy_core")
         for field in ("host", "path"):
             check_header_text(getattr(self, field), report, field)
+        for index, option in enumerate(self.request_headers_to_add):
+            if option.header is not None and _is_fixed(option.header.key):
+                report(f"request_headers_to_add[{index}].header.key", ":-prefixed or host headers may not be modified")
+        for index, header in enumerate(self.request_headers_to_remove):
+            if _is_fixed(header):
+                report(f"request_headers_to_remove[{index}]", ":-prefixed or host headers may not be removed")
         for field, name in _STATUS_RANGES.items():
             for index, one in enumerate(getattr(self, field)):
                 _check_statuses(one, report, f"{field}[{index}]", name)
+
+
+def _is_fixed(header: str) -> bool:
+    return header.startswith(":") or header.lower() == "host"
 
 
 def _check_statuses(one: Int64Range, report: Report, field: str, name: str) -> None:
@@ -127,7 +137,7 @@ class HealthCheck(Message):
     interval_jitter: Optional[float] = optional(Duration(), help="Up to so much is added to every interval.")
     unhealthy_threshold: Optional[int] = optional(UInt32(), required=True, help="Failures in a row.")
     healthy_threshold: Optional[int] = optional(UInt32(), required=True, help="Successes in a row; the first is enough.")
-    alt_port: Optional[int] = optional(UInt32(lte=65535), help="Port to ask, where the endpoint names none.")
+    alt_port: Optional[int] = optional(UInt32(lte=65535), help="Of no effect; the endpoint's health_check_config has one.")
     reuse_connection: Optional[bool] = optional(Bool(), help="Default true.")
     http_health_check: Optional[HttpHealthCheck] = optional(Nested(HttpHealthCheck), oneof="health_checker")
     tcp_health_check: Optional[TcpHealthCheck] = optional(Nested(TcpHealthCheck), oneof="health_checker")

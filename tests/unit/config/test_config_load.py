@@ -114,7 +114,7 @@ def test_problems_of_a_merged_configuration_have_paths_in_the_merged_one(tmp_pat
          {"static_resources": {"clusters": 5}}),
         ({"zzz": 1}, {"yyy": 2, "dynamicResources": {"a": 1}},
          {"zzz": 1, "yyy": 2, "dynamicResources": {"a": 1}}),
-        ({"dynamic_resources": {"a": 1}}, {"dynamicResources": {"b": 1}}, {"dynamic_resources": {"b": 1}}),
+        ({"default_config_source": {"a": 1}}, {"defaultConfigSource": {"b": 1}}, {"default_config_source": {"b": 1}}),
     ],
 )
 def test_merging_follows_protobufs_merge_from(base: Any, over: Any, result: Any) -> None:
