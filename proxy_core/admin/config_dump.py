@@ -15,24 +15,21 @@ import re
 from typing import Any, Dict, Final, List, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple, Type
 
 from ..config.descriptor import Message
-from ..config.dump import dump_any, redacted
+from ..config.dump import redacted
 from ..config.model.bootstrap import Bootstrap
 from ..config.model.cluster import Cluster as ClusterConfig
 from ..config.model.endpoint import ClusterLoadAssignment
 from ..config.model.listener import Listener as ListenerConfig
 from ..config.nested import TYPE_KEY, TYPE_PREFIX
 from ..observe.query import compile_filter
-from ..upstream.cluster import Cluster
-from ..upstream.host import Host
 from .api import PLAIN, Request, Response, json_reply, text, timestamp
+from .cluster_dump import clusters_dump, endpoints_dump
 from .field_mask import Path, Shape, fits, parse_mask, trim
 from .host import AdminHost
-from .inventory import address_json, eds_health, locality_json
 from .listener_dump import listeners_dump
 from .process import node_json
 
 _PACKAGE: Final = TYPE_PREFIX + "envoy.admin.v3."
-DEFAULT_OVERPROVISIONING: Final = 140  # percent
 
 
 class Element(NamedTuple):
@@ -153,18 +150,16 @@ def _dump(host: AdminHost, include_endpoints: bool, pattern: Optional[Pattern[st
     """The sections in Envoy's order, without empty fields."""
     updated = timestamp(host.loaded_wall)
     bootstrap = {"node": node_json(host), **_without_node(host.loaded.bootstrap.to_json())}
-    clusters = [cluster for cluster in host.clusters.clusters() if _matches(pattern, cluster.name)]
+
+    def is_wanted(name: str) -> bool:
+        return _matches(pattern, name)
     dumped: List[Dumped] = [
         (BOOTSTRAP, {"bootstrap": bootstrap, "last_updated": updated}),
-        (CLUSTERS, _list("static_clusters", [
-            {"cluster": dump_any(cluster.config), "last_updated": updated} for cluster in clusters
-        ])),
+        (CLUSTERS, clusters_dump(host.clusters, host.loaded_wall, is_wanted)),
     ]
     if include_endpoints:
-        dumped.append((ENDPOINTS, _list("static_endpoint_configs", [
-            {"endpoint_config": _assignment_json(cluster)} for cluster in clusters
-        ])))
-    dumped.append((LISTENERS, listeners_dump(host.listeners, lambda name: _matches(pattern, name))))
+        dumped.append((ENDPOINTS, endpoints_dump(host.clusters, is_wanted)))
+    dumped.append((LISTENERS, listeners_dump(host.listeners, is_wanted)))
     dumped.append((SECRETS, _secrets(host)))
     return [(section, redacted(content)) for section, content in dumped]
 
@@ -186,39 +181,3 @@ def _without_node(tree: Dict[str, Any]) -> Dict[str, Any]:
 
 def _matches(pattern: Optional[Pattern[str]], name: str) -> bool:
     return pattern is None or re.fullmatch(pattern, name) is not None
-
-
-def _assignment_json(cluster: Cluster) -> Dict[str, Any]:
-    """The hosts as they are now, in the form of a ClusterLoadAssignment."""
-    groups: Dict[Tuple[int, str, str, str], List[Host]] = {}
-    for member in cluster.hosts:
-        groups.setdefault((member.priority, member.region, member.zone, member.sub_zone), []).append(member)
-    endpoints = []
-    for (priority, _, _, _), members in sorted(groups.items(), key=lambda group: group[0]):
-        group: Dict[str, Any] = {
-            "locality": locality_json(members[0]),
-            "lb_endpoints": [_endpoint_json(member) for member in members],
-            "load_balancing_weight": 0,
-        }
-        endpoints.append({**group, "priority": priority} if priority else group)
-    assignment = cluster.config.load_assignment
-    policy = assignment.policy if assignment is not None else None
-    factor = policy.overprovisioning_factor if policy is not None else None
-    return {
-        TYPE_KEY: TYPE_PREFIX + ClusterLoadAssignment.DESCRIPTOR.full_name,
-        "cluster_name": assignment.cluster_name if assignment is not None else cluster.name,
-        "endpoints": endpoints,
-        "policy": {"overprovisioning_factor": factor or DEFAULT_OVERPROVISIONING},
-    }
-
-
-def _endpoint_json(member: Host) -> Dict[str, Any]:
-    endpoint: Dict[str, Any] = {"address": address_json(member.address), "health_check_config": {}}
-    if member.hostname:
-        endpoint["hostname"] = member.hostname
-    health = eds_health(member)
-    return {
-        "endpoint": endpoint,
-        "health_status": "UNHEALTHY" if health == "DRAINING" else health,  # as Envoy prints it here
-        "load_balancing_weight": member.weight,
-    }

@@ -125,7 +125,7 @@ class AdminHost(Protocol):
         """When `loaded` was loaded, in seconds since the epoch: at the start, or by the last reload."""
 
     def state(self) -> str:
-        """LIVE, DRAINING or INITIALIZING."""
+        """LIVE, DRAINING or PRE_INITIALIZING."""
 
     def set_health_failed(self, failed: bool) -> None:
         """Fail or restore the health check."""

@@ -36,7 +36,7 @@ _HEALTH_FIELDS: Final = {
 _EDS_HEALTH: Final = {
     "UNHEALTHY": "UNHEALTHY", "TIMEOUT": "UNHEALTHY", "DRAINING": "DRAINING", "DEGRADED": "DEGRADED",
 }
-NO_RATE: Final = "-1"  # what Envoy shows when outlier detection has no success rate
+NO_RATES: Final = (-1.0, -1.0)  # what Envoy shows when outlier detection has no success rate
 
 
 def listeners(host: AdminHost, request: Request) -> Response:
@@ -72,15 +72,21 @@ def clusters(host: AdminHost, request: Request) -> Response:
             return text("Invalid re2 regex", 400)
         found = [cluster for cluster in found if wanted.search(cluster.name)]
     if choice_of(request.query, "format", "json") is None:
-        return text("".join(_cluster_text(cluster) for cluster in found))
-    return json_reply(_without_empty({"cluster_statuses": [_cluster_json(cluster) for cluster in found]}))
+        return text("".join(_cluster_text(cluster, _is_dynamic(host, cluster)) for cluster in found))
+    statuses = [_cluster_json(cluster, _is_dynamic(host, cluster)) for cluster in found]
+    return json_reply(_without_empty({"cluster_statuses": statuses}))
 
 
-def _cluster_text(cluster: Cluster) -> str:
-    lines = [f"observability_name::{cluster.observability_name}"]
+def _is_dynamic(host: AdminHost, cluster: Cluster) -> bool:
+    entry = host.clusters.active.get(cluster.name)
+    return entry is not None and entry.source.is_dynamic
+
+
+def _cluster_text(cluster: Cluster, is_dynamic: bool) -> str:
+    lines = [f"observability_name::{cluster.observability_name}", *_outlier_lines(cluster)]
     for priority, breakers in (("default", cluster.breakers), ("high", cluster.high_breakers)):
         lines += [f"{priority}_priority::{name}::{limit}" for name, limit in _limits(breakers).items()]
-    lines.append("added_via_api::false")  # clusters come from the bootstrap
+    lines.append(f"added_via_api::{str(is_dynamic).lower()}")
     for member in cluster.hosts:
         lines += [f"{member.address}::{line}" for line in _host_lines(member)]
     return "".join(f"{cluster.name}::{line}\n" for line in lines)
@@ -92,6 +98,7 @@ def _limits(breakers: CircuitBreakers) -> Dict[str, int]:
 
 def _host_lines(member: Host) -> List[str]:
     numbers = [f"{name}::{getattr(member.counters, name)}" for name in sorted(_COUNTERS + _GAUGES)]
+    rate, local_origin_rate = member.outlier.success_rates if member.outlier is not None else NO_RATES
     return numbers + [
         f"hostname::{member.hostname}",
         f"health_flags::{member.health_flags()}",
@@ -101,23 +108,40 @@ def _host_lines(member: Host) -> List[str]:
         f"sub_zone::{member.sub_zone}",
         f"canary::{str(_is_canary(member)).lower()}",
         f"priority::{member.priority}",
-        f"success_rate::{NO_RATE}",
-        f"local_origin_success_rate::{NO_RATE}",
+        f"success_rate::{rate:g}",
+        f"local_origin_success_rate::{local_origin_rate:g}",
     ]
+
+
+def _outlier_lines(cluster: Cluster) -> List[str]:
+    """The success rates that outlier detection found at its last tick."""
+    rates = cluster.monitor.outlier_rates() if cluster.monitor is not None else None
+    lines = []
+    for prefix, (average, threshold) in zip(("", "local_origin_"), rates or ()):
+        lines.append(f"outlier::{prefix}success_rate_average::{average:g}")
+        lines.append(f"outlier::{prefix}success_rate_ejection_threshold::{threshold:g}")
+    return lines
 
 
 def _is_canary(member: Host) -> bool:
     return bool(member.metadata.get("envoy.lb", {}).get("canary", False))
 
 
-def _cluster_json(cluster: Cluster) -> Dict[str, Any]:
+def _cluster_json(cluster: Cluster, is_dynamic: bool) -> Dict[str, Any]:
+    eds = cluster.config.eds_cluster_config
+    rates = cluster.monitor.outlier_rates() if cluster.monitor is not None else None
+    thresholds = [threshold for _, threshold in rates] if rates is not None else NO_RATES
     return _without_empty({
         "name": cluster.name,
+        "added_via_api": is_dynamic,
+        "success_rate_ejection_threshold": _percent(thresholds[0]) if thresholds[0] > 0 else None,
         "host_statuses": [_host_json(member) for member in cluster.hosts],
+        "local_origin_success_rate_ejection_threshold": _percent(thresholds[1]) if thresholds[1] > 0 else None,
         "circuit_breakers": {
             "thresholds": [_limits(cluster.breakers), {"priority": "HIGH", **_limits(cluster.high_breakers)}]
         },
         "observability_name": cluster.observability_name,
+        "eds_service_name": eds.service_name if eds is not None else "",
     })
 
 
@@ -125,13 +149,21 @@ def _host_json(member: Host) -> Dict[str, Any]:
     counters = member.counters
     stats = [_stat_json(name, getattr(counters, name), {}) for name in _COUNTERS]
     stats += [_stat_json(name, getattr(counters, name), {"type": "GAUGE"}) for name in _GAUGES]
+    rate, local_origin_rate = member.outlier.success_rates if member.outlier is not None else NO_RATES
     return {
         "address": address_json(member.address),
         "stats": stats,
         "health_status": _health_json(member),
+        **({"success_rate": _percent(rate)} if rate >= 0 else {}),
         **_without_empty({"weight": member.weight, "hostname": member.hostname, "priority": member.priority}),
+        **({"local_origin_success_rate": _percent(local_origin_rate)} if local_origin_rate >= 0 else {}),
         "locality": locality_json(member),
     }
+
+
+def _percent(value: float) -> Dict[str, float]:
+    """envoy.type.v3.Percent; 0 is left out, a whole number has no point."""
+    return _without_empty({"value": int(value) if value.is_integer() else value})
 
 
 def _stat_json(name: str, value: int, kind: Dict[str, str]) -> Dict[str, str]:

@@ -15,7 +15,7 @@ from proxy_core.config.load import decode_bootstrap
 from proxy_core.network.close import NO_FLUSH
 from proxy_core.server.extensions import Extensions
 from proxy_core.server.options import Options
-from proxy_core.server.server import INITIALIZING, LIVE, Server
+from proxy_core.server.server import LIVE, PRE_INITIALIZING, Server
 from tests.support.running import bootstrap, loopback, tcp_listener
 
 PATIENCE = 10.0
@@ -108,7 +108,7 @@ def test_nobody_is_accepted_before_a_name_was_answered(start: Started) -> None:
     server = start(with_clusters(dns_cluster()))
     assert start.names.begun.wait(PATIENCE)
     server.reactor.turn(0)
-    assert server.state() == INITIALIZING and not connects(server)
+    assert server.state() == PRE_INITIALIZING and not connects(server)
     start.until_running(server)
     assert server.state() == LIVE and connects(server)
 
@@ -137,7 +137,7 @@ def test_clusters_of_cds_are_waited_for_as_well(start: Started, tmp_path: Path) 
     source = {"path_config_source": {"path": str(path)}}
     node = {"id": "n", "cluster": "c"}
     server = start(with_clusters(dynamic_resources={"cds_config": source}, node=node))
-    assert server.state() == INITIALIZING and server.clusters.get("c") is not None
+    assert server.state() == PRE_INITIALIZING and server.clusters.get("c") is not None
     start.until_running(server)
     assert server.stats.find("cluster_manager.warming_clusters").value == 0  # type: ignore[union-attr]
 

@@ -1,5 +1,5 @@
-"""How the hosts of a cluster are found: the messages that `envoy.config.cluster.v3.Cluster` uses for that, the DNS cluster
-extension, and the resolvers that may be named.
+"""How the hosts of a cluster are found: the messages that `envoy.config.cluster.v3.Cluster` uses for that,
+the DNS cluster extension, and the resolvers that may be named.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _INTERVALS = "dns_failure_refresh_rate must have max_interval greater than or eq
 @message("envoy.config.cluster.v3.Cluster.RefreshRate")
 @dataclass(eq=False, repr=False)
 class RefreshRate(Message):
-    """When to ask again after a failure: at random between base_interval and an end that doubles with each failure."""
+    """When to ask again after a failure: at random between base_interval and an end that doubles with each
+    failure."""
 
     base_interval: Optional[float] = optional(Duration(gt=SHORTEST_REFRESH), required=True)
     max_interval: Optional[float] = optional(
@@ -41,7 +42,9 @@ class RefreshRate(Message):
 class CustomClusterType(Message):
     """A cluster type by the name of its extension."""
 
-    name: str = plain(String(min_len=1), help="envoy.cluster.dns, .static, .strict_dns, .logical_dns, .eds or .original_dst.")
+    name: str = plain(
+        String(min_len=1), help="envoy.cluster.dns, .static, .strict_dns, .logical_dns, .eds, .original_dst."
+    )
     typed_config: Optional[AnyValue] = optional(AnyOf(), help="A DnsCluster, for envoy.cluster.dns.")
 
 
@@ -81,16 +84,23 @@ class DnsCluster(Message):
         Nested(DnsRefreshRate), help="Default: dns_refresh_rate."
     )
     respect_dns_ttl: bool = plain(Bool(), help="Of no effect: the system's resolver does not tell.")
-    dns_jitter: Optional[float] = optional(Duration(gte=0), help="At random up to this much later; default 0s.")
+    dns_jitter: Optional[float] = optional(
+        Duration(gte=0), help="At random up to this much later; default 0s."
+    )
     typed_dns_resolver_config: Optional[TypedExtensionConfig] = optional(
         Nested(TypedExtensionConfig), help="The system's resolver is used in any case."
     )
     dns_lookup_family: str = plain(DNS_LOOKUP_FAMILY, help="UNSPECIFIED is AUTO: IPv6, or else IPv4.")
-    all_addresses_in_single_endpoint: bool = plain(Bool(), help="One host, whose address is the first of the answer.")
+    all_addresses_in_single_endpoint: bool = plain(
+        Bool(), help="One host, whose address is the first of the answer."
+    )
     dns_min_refresh_rate: Optional[float] = optional(Duration(gte=1), help="Of no effect: it bounds a TTL.")
 
 
-@message("envoy.config.core.v3.DnsResolverOptions", unsupported=("use_tcp_for_dns_lookups", "no_default_search_domain"))
+@message(
+    "envoy.config.core.v3.DnsResolverOptions",
+    unsupported=("use_tcp_for_dns_lookups", "no_default_search_domain"),
+)
 @dataclass(eq=False, repr=False)
 class DnsResolverOptions(Message):
     """Options of a resolver. The system's has its own, in resolv.conf."""
@@ -102,7 +112,8 @@ class DnsResolverOptions(Message):
 )
 @dataclass(eq=False, repr=False)
 class CaresDnsResolverConfig(Message):
-    """Envoy's own resolver. Here names are looked up by the system: servers of one's own are refused, the rest is of no effect."""
+    """Envoy's own resolver. Here names are looked up by the system: servers of one's own are refused, the
+    rest is of no effect."""
 
     dns_resolver_options: Optional[DnsResolverOptions] = optional(Nested(DnsResolverOptions))
     filter_unroutable_families: bool = plain(Bool(), help="Of no effect.")
@@ -122,9 +133,11 @@ class GetAddrInfoDnsResolverConfig(Message):
     """The system's resolver, which is used in any case."""
 
     num_retries: Optional[int] = optional(
-        UInt32(), help="How often a temporary failure is asked again at once; default: as often as the system does."
+        UInt32(), help="Of no effect: the system's resolver tries as often as resolv.conf says."
     )
-    num_resolver_threads: Optional[int] = optional(UInt32(), help="Of no effect: there are at most two, for all clusters.")
+    num_resolver_threads: Optional[int] = optional(
+        UInt32(), help="Of no effect: there are at most two, for all clusters."
+    )
 
 
 DISCOVERY_TYPES = (DnsCluster, CaresDnsResolverConfig, GetAddrInfoDnsResolverConfig)  # what an `Any` may hold

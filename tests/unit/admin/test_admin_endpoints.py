@@ -72,7 +72,7 @@ def test_ready_follows_the_state_of_the_server(rig: AdminRig) -> None:
     assert rig.text("/healthcheck/ok", "POST") == "OK\n"
     assert rig.text("/ready") == "LIVE\n"
     rig.server.running = False
-    assert (rig.ask("/ready").status, rig.text("/ready")) == (503, "INITIALIZING\n")
+    assert (rig.ask("/ready").status, rig.text("/ready")) == (503, "PRE_INITIALIZING\n")
 
 
 def test_server_info_has_envoys_fields_and_prints_empty_ones_too(rig: AdminRig) -> None:
