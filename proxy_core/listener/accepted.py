@@ -1,10 +1,10 @@
 """An accepted socket on its way to a filter chain: the listener-filter phase. Mirrors Envoy's `ActiveTcpSocket`.
 
 Listener filters look at the first bytes, in order, each with all that was read and not consumed; when the last one is content
-the socket goes to its listener, which picks a filter chain by the facts they found. Envoy peeks, so that the kernel gives the same
-bytes again; here they are read once, kept, and handed to the connection (`network.handshake.preload`). A peek would wake a
-level-triggered loop again and again, and hides a FIN or RST that stands behind the peeked bytes: Envoy rejects a client that sent
-everything and then finished, and does not notice one that reset.
+the socket goes to its listener, which picks a filter chain by the facts they found. Envoy peeks, so that the kernel gives the
+same bytes again; here they are read once, kept, and handed to the connection (`network.handshake.preload`). A peek would wake a
+level-triggered loop again and again, and hides a FIN or RST that stands behind the peeked bytes: Envoy rejects a client that
+sent everything and then finished, and does not notice one that reset.
 
     NEW      -> READING, WAITING, PASSED, CLOSED    the filters run for the first time
     READING  -> the same four                       the current filter wants more bytes
