@@ -100,7 +100,7 @@ class Race:
         return False
 
     def stop(self) -> None:
-        """Somebody won, or the connection is closed, which whoever made this must tell: give back everything that is not the connection's."""
+        """Somebody won, or the connection is closed (whoever made this tells so): give back what is not the connection's."""
         self._is_over = True
         self._cancel_timer()
         running, self._running = self._running, []

@@ -129,12 +129,16 @@ def _run(
     extensions = Extensions(filter_directories(options))
     server = Server(load_from(extensions), options, extensions)
     reloader = Reloader(server, lambda: load_from(extensions))
-    try:
-        server.start()
-    except BindError as error:
+
+    def say_failure(error: BindError) -> None:
         if options.log_path:
             component_logger("main").critical("%s", error)
         on_bind_error(str(error))
+
+    try:
+        server.start()
+    except BindError as error:
+        say_failure(error)
         server.close()
         return FAILED
 
@@ -142,7 +146,11 @@ def _run(
         announce(server)
         on_running(server)
 
-    return Lifecycle(server, process_log, reloader.reload).run(running)
+    status = Lifecycle(server, process_log, reloader.reload).run(running)
+    if server.failure is not None:
+        say_failure(server.failure)
+        return FAILED
+    return status
 
 
 def _refuse(options: Options, error: ConfigError) -> int:

@@ -43,7 +43,8 @@ class Watched(NamedTuple):
 class DynamicResources:
     """The subscriptions of one server, and the order of its start:
 
-        clusters of the bootstrap have hosts -> CDS is read -> its clusters have hosts -> LDS is read -> ready
+        clusters of the bootstrap have hosts -> CDS is read -> its clusters have hosts
+            -> listeners of the bootstrap listen -> LDS is read -> ready
 
     on_changed: called after each update.
     """
@@ -54,9 +55,11 @@ class DynamicResources:
     ) -> None:
         """Raises ConfigError if there is something to subscribe to, and it can't be."""
         self._clusters = clusters
+        self._listen: Callable[[], bool] = _refuse
         self._on_ready: Callable[[], None] = _nothing
         resources = bootstrap.dynamic_resources or DynamicConfig()
-        problems = _problems(bootstrap, {"lds_config": resources.lds_config, "cds_config": resources.cds_config})
+        sources = {"lds_config": resources.lds_config, "cds_config": resources.cds_config}
+        problems = _problems(bootstrap, sources)
         if problems:
             raise ConfigError(problems)
         self._lds_api = self._cds_api = None
@@ -76,14 +79,18 @@ class DynamicResources:
             scope = stats.scope("cluster_manager.cds")
             cds = CdsApi(clusters, types, wall_clock, scope, unknown_fields, on_changed)
             self._cds = FileSubscription(
-                resources.cds_config, reactor, watcher, wall_clock, SubscriptionStats(scope), cds.decode, cds.on_update,
-                background,
+                resources.cds_config, reactor, watcher, wall_clock, SubscriptionStats(scope), cds.decode,
+                cds.on_update, background,
             )
             self._cds_api = cds
 
-    def start(self, on_ready: Callable[[], None]) -> None:
-        """Bring clusters and listeners up in their order, and read again what changes. on_ready: called when the listeners
-        may accept; before this returns, unless a cluster has to wait for its hosts."""
+    def start(self, listen: Callable[[], bool], on_ready: Callable[[], None]) -> None:
+        """Bring clusters and listeners up in their order, and read again what changes.
+
+        listen: called when the clusters have their hosts, before this returns unless one has to wait; False if that
+        failed and there is no going on. on_ready: called next, when the listeners may accept.
+        """
+        self._listen = listen
         self._on_ready = on_ready
         self._clusters.start(self._read_clusters)
 
@@ -94,6 +101,8 @@ class DynamicResources:
 
     def _read_listeners(self) -> None:
         self._clusters.initialization.complete()
+        if not self._listen():
+            return
         if self._lds is not None:
             self._lds.start()
         self._on_ready()
@@ -118,9 +127,16 @@ def _nothing() -> None:
     """Before the start."""
 
 
+def _refuse() -> bool:
+    """Before the start."""
+    return False
+
+
 def _problems(bootstrap: Bootstrap, sources: Dict[str, Optional[ConfigSource]]) -> List[Problem]:
     given = {name: source for name, source in sources.items() if source is not None}
-    found = [problem for name, source in given.items() for problem in source_problems(source, f"{_PATH}.{name}")]
+    found: List[Problem] = []
+    for name, source in given.items():
+        found.extend(source_problems(source, f"{_PATH}.{name}"))
     node = bootstrap.node
     if given and (node is None or not node.id or not node.cluster):
         found.append(Problem("node", _NO_NODE))

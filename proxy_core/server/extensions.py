@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence
 
 from ..config.model.bootstrap import DownstreamConnectionsConfig
+from ..config.model.cluster import TcpProtocolOptions
 from ..config.model.discovery import DISCOVERY_TYPES
 from ..config.model.load_balancing import POLICIES as LOAD_BALANCING_POLICIES
 from ..config.model.health_check import HEALTH_CHECK_TYPES
@@ -70,7 +71,7 @@ class Extensions:
         classes += [each.config for each in self.upstream_transports.values()]
         classes += [extension.config for extension in self.access_logs.values()]
         classes += [*rbac.MATCHERS, *LOAD_BALANCING_POLICIES, DownstreamConnectionsConfig, PerHostConfig, *DISCOVERY_TYPES]
-        classes += HEALTH_CHECK_TYPES
+        classes += [*HEALTH_CHECK_TYPES, TcpProtocolOptions]
         return TypeRegistry(classes, python=self._loader)
 
     def is_terminal(self, type_url: str) -> bool:

@@ -101,8 +101,8 @@ class Reloader:
         problems: List[Problem] = []
         prepared = []
         for index, config in enumerate(resources.clusters):
-            old = self._server.clusters.get(config.name)
-            if old is not None and old.config == config:
+            old = self._server.clusters.entry(config.name)
+            if old is not None and old.cluster.config == config:
                 continue
             try:
                 prepared.append(self._server.clusters.prepare(config, f"{_RESOURCES}.clusters[{index}]"))
@@ -114,7 +114,7 @@ class Reloader:
 
     def _remove_clusters(self, resources: StaticResources) -> int:
         kept = {config.name for config in resources.clusters}
-        gone = [cluster.name for cluster in self._server.clusters.clusters() if cluster.name not in kept]
+        gone = [cluster.name for cluster in self._server.clusters.static() if cluster.name not in kept]
         for name in gone:
             self._server.clusters.remove(name)
         return len(gone)

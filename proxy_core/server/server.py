@@ -14,15 +14,18 @@ from ..admin.server import build_admin
 from ..config.load import Loaded
 from ..config.model.bootstrap import Bootstrap, DownstreamConnectionsConfig
 from ..errors import ConfigError, Problem
+from ..event.background import Background
 from ..event.file_watch import FileWatcher
 from ..event.reactor import Reactor
 from ..event.wakeup import Wakeup
+from ..listener.binding import BindError
 from ..listener.context import ListenerContext
 from ..listener.descriptors import DescriptorGuard
 from ..listener.limits import ProcessLimit, limit_from_open_files
 from ..listener.listener import Listener
 from ..listener.manager import ListenerManager
 from ..network.connection import Connection
+from ..network.settings import ConnectionSettings
 from ..network.table import ConnectionTable, expose_buffered
 from ..observe.access_log.sink import SinkCache
 from ..observe.certificates import CertificateStore
@@ -31,13 +34,16 @@ from ..observe.stat_names import FilesystemStats
 from ..observe.stat_names_server import NO_CERTIFICATE_DAYS, RuntimeStats, ServerStats, declare_process_stats
 from ..observe.stats import StatsStore
 from ..upstream.balancer import Surroundings
+from ..upstream.discovery.factory import Discoveries
 from ..upstream.manager import ClusterManager
 from ..upstream.monitoring import Monitors
+from ..upstream.resolver import LookUp, Resolver, system_look_up
 from ..upstream.tcp_pool import TcpPool
 from ..upstream.transport import UpstreamTransports
+from ..xds.eds import EndpointSubscriptions
 from ..xds.secrets import SecretManager
 from .access_logs import AccessLogs, UnopenedSinks
-from .dynamic import DynamicResources
+from .dynamic import DynamicResources, Watched
 from .extensions import Extensions
 from .options import GRADUAL, VALIDATE, Options
 from .runtime import Runtime, connection_settings
@@ -46,9 +52,9 @@ GLOBAL_LIMIT_KEY = "overload.global_downstream_max_connections"
 
 LIVE = "LIVE"
 DRAINING = "DRAINING"
-INITIALIZING = "INITIALIZING"
+PRE_INITIALIZING = "PRE_INITIALIZING"  # clusters wait for their hosts; Envoy's INITIALIZING is too short to be seen here
 # The numbers of server.state.
-STATE_NUMBERS = {LIVE: 0, DRAINING: 1, INITIALIZING: 3}
+STATE_NUMBERS = {LIVE: 0, DRAINING: 1, PRE_INITIALIZING: 2}
 
 
 class Server:
@@ -62,7 +68,9 @@ class Server:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         rng: Optional[random.Random] = None,
+        look_up: LookUp = system_look_up,
     ) -> None:
+        """look_up: how names are looked up, for tests."""
         self.loaded = loaded
         self.options = options
         self.log = component_logger("main")
@@ -71,8 +79,8 @@ class Server:
         self.wall_clock = wall_clock
         self.started_at = self.reactor.now
         self.loaded_wall = wall_clock()
-        self.health_failed = False
-        self.running = False
+        self.health_failed = self.running = False
+        self.failure: Optional[BindError] = None  # why it ends by itself
         self.random = rng if rng is not None else random.Random()
         bootstrap = loaded.bootstrap
         self.stats = StatsStore(lambda: self.reactor.now, bootstrap.stats_flush_interval or 5.0)
@@ -91,22 +99,18 @@ class Server:
         self.file_watcher = FileWatcher(self.reactor, wall_clock=wall_clock)
         self.secrets = self._secrets(bootstrap, extensions)
         transports = UpstreamTransports(extensions.upstream_transports, CertificateStore(), self.secrets)
-        around = self._surroundings(bootstrap)
-        self.monitors = Monitors(
-            self.reactor, self.table, self.access_logs.sinks, self.random, wall_clock, self.runtime.integer
-        )
-        self.clusters = ClusterManager(self.stats, settings, self.random, transports, surroundings=around, monitors=self.monitors)
+        sinks = self.access_logs.sinks
+        self.monitors = Monitors(self.reactor, self.table, sinks, self.random, wall_clock, self.runtime.integer)
+        self.resolving = Background(self.wakeup.post, name="resolver")
+        self.decoding = Background(self.wakeup.post, 1, name="decoder")
+        self._look_up = look_up
+        self.clusters = self._cluster_manager(bootstrap, extensions, settings, transports)
         self.process_limit = process_limit(bootstrap, self.runtime)
         self.descriptors = DescriptorGuard(
             self.reactor, component_logger("conn_handler"), self._own.counter("descriptors_exhausted")
         )
         self.pool = TcpPool(self.reactor, self.table)
-        self.context = ListenerContext(
-            self.reactor, self.stats, self.table, extensions.filters, extensions.transports,
-            extensions.listener_filters, settings,
-            self.process_limit, self.descriptors, self.clusters, self.pool, self.access_logs,
-            self.runtime, self.random, wall_clock, transports.certificates, self.secrets,
-        )
+        self.context = self._listener_context(extensions, settings, transports)
         self.stats.scope("server").computed("days_until_first_cert_expiring", self._days_until_first_expiry)
         self.listeners = ListenerManager(self.context, float(options.drain_time_s), options.drain_strategy == GRADUAL)
         self.admin: Optional[Listener] = None
@@ -128,6 +132,36 @@ class Server:
         place = (here.region, here.zone, here.sub_zone) if here is not None else ("", "", "")
         part_of = bootstrap.cluster_manager.local_cluster_name if bootstrap.cluster_manager is not None else ""
         return Surroundings(self.random, lambda: self.reactor.now, self.runtime.get, place, part_of)
+
+    def _listener_context(
+        self, extensions: Extensions, settings: ConnectionSettings, transports: UpstreamTransports
+    ) -> ListenerContext:
+        return ListenerContext(
+            self.reactor, self.stats, self.table, extensions.filters, extensions.transports,
+            extensions.listener_filters, settings,
+            self.process_limit, self.descriptors, self.clusters, self.pool, self.access_logs,
+            self.runtime, self.random, self.wall_clock, transports.certificates, self.secrets,
+        )
+
+    def _cluster_manager(
+        self, bootstrap: Bootstrap, extensions: Extensions, settings: ConnectionSettings, transports: UpstreamTransports
+    ) -> ClusterManager:
+        return ClusterManager(
+            self.stats, settings, self.random, transports, self._discoveries(extensions),
+            self._surroundings(bootstrap), self.monitors,
+        )
+
+    def _discoveries(self, extensions: Extensions) -> Discoveries:
+        unknown_fields = self.stats.scope("server").counter("dynamic_unknown_fields")
+        endpoints = EndpointSubscriptions(
+            extensions.types(), self.reactor, self.file_watcher, self.wall_clock, self.decoding, unknown_fields
+        )
+        return Discoveries(self.reactor, Resolver(self.resolving, self._look_up), self.random, endpoints)
+
+    def _watched(self, extensions: Extensions) -> Watched:
+        return Watched(
+            extensions, self.stats, self.reactor, self.file_watcher, self.wall_clock, self.decoding
+        )
 
     def _access_logs(self, extensions: Extensions) -> AccessLogs:
         sinks = (UnopenedSinks if self.options.mode == VALIDATE else SinkCache)(
@@ -161,8 +195,7 @@ class Server:
                 problems.extend(error.problems)
         try:
             self.dynamic = DynamicResources(
-                bootstrap, extensions, self.listeners, self.stats, self.reactor, self.file_watcher, self.wall_clock,
-                self.on_resources_changed,
+                bootstrap, self.listeners, self.clusters, self._watched(extensions), self.on_resources_changed,
             )
         except ConfigError as error:
             problems.extend(error.problems)
@@ -181,22 +214,44 @@ class Server:
     # -- running ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Bind everything, then accept. Raises BindError; nothing is left bound then."""
+        """Bind everything, then listen and accept: at once, unless a cluster has to wait for its hosts. Clients are
+        refused until then, the admin's are not.
+
+        Raises BindError; nothing is left bound then.
+        """
         try:
             if self.admin is not None:
                 self.admin.bind()
+                self.admin.listen()
             self.listeners.bind()
-            assert self.dynamic is not None
-            self.dynamic.start()
         except Exception:
             self.stop_listening()
             raise
         self.reactor.watch(self.wakeup.fileno(), 1, self.wakeup)
         if self.admin is not None:
             self.admin.start()
+        assert self.dynamic is not None
+        self.server_stats.live.set(1)
+        self.dynamic.start(self._listen, self._accept)
+        if self.failure is not None:
+            self.stop_listening()
+            raise self.failure
+
+    def _listen(self) -> bool:
+        """The clusters are there. Somebody else may have begun to listen at an address since it was bound."""
+        try:
+            self.listeners.listen()
+        except BindError as error:
+            self.failure = error
+            self.quit()
+            return False
+        return True
+
+    def _accept(self) -> None:
+        """Everything is there."""
         self.listeners.start()
         self.running = True
-        self.server_stats.live.set(1)
+        self.server_stats.state.set(STATE_NUMBERS[self.state()])
         self.server_stats.initialization_time_ms.record((self.reactor.clock() - self.started_at) * 1000)
 
     def stop_listening(self) -> None:
@@ -207,16 +262,17 @@ class Server:
             self.admin.stop_listening()
 
     def state(self) -> str:
-        """Envoy's server state: LIVE, DRAINING (failed health check) or INITIALIZING."""
+        """Envoy's server state: LIVE, DRAINING (failed health check) or PRE_INITIALIZING."""
         if not self.running:
-            return INITIALIZING
+            return PRE_INITIALIZING
         return DRAINING if self.health_failed else LIVE
 
     def set_health_failed(self, failed: bool) -> None:
         """`/healthcheck/fail` and `/healthcheck/ok`."""
         self.health_failed = failed
         self.server_stats.live.set(0 if failed else 1)
-        self.server_stats.state.set(STATE_NUMBERS[self.state()])
+        if self.running:  # before, Envoy does not refresh it
+            self.server_stats.state.set(STATE_NUMBERS[self.state()])
         self.listeners.on_health_check(failed)
 
     def certificates(self) -> List[Dict[str, Any]]:
@@ -237,6 +293,9 @@ class Server:
         self.file_watcher.close()
         self.access_logs.sinks.close()
         self.descriptors.close()
+        self.clusters.close()
+        self.resolving.close()
+        self.decoding.close()
         self.pool.close()
         self.wakeup.close()
         self.reactor.close()

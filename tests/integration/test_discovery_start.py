@@ -12,11 +12,12 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 import pytest
 
 from proxy_core.config.load import decode_bootstrap
+from proxy_core.listener.binding import BindError
 from proxy_core.network.close import NO_FLUSH
 from proxy_core.server.extensions import Extensions
 from proxy_core.server.options import Options
-from proxy_core.server.server import LIVE, PRE_INITIALIZING, Server
-from tests.support.running import bootstrap, loopback, tcp_listener
+from proxy_core.server.server import DRAINING, LIVE, PRE_INITIALIZING, Server
+from tests.support.running import Running, bootstrap, loopback, tcp_listener
 
 PATIENCE = 10.0
 TYPE = "type.googleapis.com/envoy.config."
@@ -108,9 +109,54 @@ def test_nobody_is_accepted_before_a_name_was_answered(start: Started) -> None:
     server = start(with_clusters(dns_cluster()))
     assert start.names.begun.wait(PATIENCE)
     server.reactor.turn(0)
-    assert server.state() == PRE_INITIALIZING and not connects(server)
+    assert server.state() == PRE_INITIALIZING and connects(server) is None
     start.until_running(server)
     assert server.state() == LIVE and connects(server)
+
+
+def test_the_state_in_the_statistics_is_set_when_the_server_is_ready(start: Started) -> None:
+    server = start(with_clusters(dns_cluster()))
+
+    def stats() -> List[int]:
+        found: Any = [server.stats.find(f"server.{name}") for name in ("live", "state")]
+        return [one.value for one in found]
+    assert stats() == [1, 0]
+    server.set_health_failed(True)
+    assert stats() == [0, 0] and server.state() == PRE_INITIALIZING
+    start.until_running(server)
+    assert stats() == [0, 1] and server.state() == DRAINING
+
+
+def test_an_address_in_use_is_an_error_at_once_even_if_a_cluster_has_to_wait(start: Started) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = with_clusters(dns_cluster())
+        config["static_resources"]["listeners"][0]["address"] = loopback(taken.getsockname()[1])
+        with pytest.raises(BindError, match="Address already in use"):
+            start(config)
+    assert not start.names.gate.is_set()
+
+
+def test_an_address_that_is_taken_while_a_cluster_waits_ends_the_process_with_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as upstream, socket.socket() as thief:
+        check = {
+            "timeout": "60s", "interval": "60s", "healthy_threshold": 1, "unhealthy_threshold": 1,
+            "tcp_health_check": {"receive": [{"text": "21"}]},
+        }
+        endpoint = {"endpoint": {"address": loopback(upstream.getsockname()[1])}}
+        assignment = {"cluster_name": "c", "endpoints": [{"lb_endpoints": [endpoint]}]}
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps(with_clusters({"name": "c", "health_checks": [check], "load_assignment": assignment})))
+        with Running(["-c", str(file)]) as running:
+            upstream.settimeout(PATIENCE)
+            asked, _ = upstream.accept()
+            with asked:
+                thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                thief.bind(("127.0.0.1", running.port("main")))
+                thief.listen()
+                asked.sendall(b"!")
+                assert running.end() == 1
+            assert "cannot bind '127.0.0.1:0': Address already in use" in running.output["stderr"]
+            assert "Traceback" not in running.output["stderr"]
 
 
 def test_a_server_whose_clusters_need_nothing_is_live_when_start_returns(start: Started) -> None:

@@ -1,4 +1,4 @@
-"""One of three Redis servers dies by SIGKILL while clients come and go: who notices, and for how long.
+"""One of three servers, Redis or PostgreSQL, dies by SIGKILL while clients come and go: who notices, and for how long.
 
 A client may lose the connection that was on that server, and no other: a new connection that finds the server
 gone is given to another host before its client hears of it. When the host is out of rotation, and when it is
@@ -7,17 +7,22 @@ back, is what the health checks say; nothing here looks at the clock.
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import pytest
 
-from tests.live.conftest import Server
-from tests.support.live import Engine, address, bootstrap, free_port, require, tcp_listener, until
+from tests.live.conftest import POSTGRESQL_PLACES, Postgres, Server
+from tests.support.live import Engine, accepts, address, bootstrap, free_port, log_records, require, tcp_listener, until
 
 pytestmark = pytest.mark.live
 
@@ -27,6 +32,8 @@ CHECKS: Dict[str, Dict[str, Any]] = {"tcp": {"tcp_health_check": {}}, "redis": {
 THREADS = 6
 TURNS = 3  # questions on one connection
 BENCHMARKS = 6
+PG_CLIENTS = 6
+PG_TRANSACTIONS = 60  # of each client, each on a connection of its own
 
 
 class Redis:
@@ -65,11 +72,14 @@ def redises(tmp_path: Path) -> Iterator[List[Redis]]:
             server.kill()
 
 
-def proxy_to(ports: List[int], check: Dict[str, Any]) -> Dict[str, Any]:
-    """A proxy that asks each host every 50 ms, ejects on refused connections, and tries three hosts."""
-    listener = tcp_listener("main", "c")
-    listener["filter_chains"][0]["filters"][0]["typed_config"]["max_connect_attempts"] = 3
-    often = {"timeout": "2s", "interval": "0.05s", "no_traffic_interval": "0.05s", "healthy_threshold": 2, "unhealthy_threshold": 2}
+def proxy_to(ports: List[int], check: Dict[str, Any], access_log: Optional[Path] = None) -> Dict[str, Any]:
+    """A proxy that asks each host every 50 ms, ejects on refused connections, and tries up to 20 times: the next
+    host in turn may be the dead one again, since other clients take turns too."""
+    listener = tcp_listener("main", "c", access_log)
+    listener["filter_chains"][0]["filters"][0]["typed_config"]["max_connect_attempts"] = 20
+    often = {
+        "timeout": "2s", "interval": "0.05s", "no_traffic_interval": "0.05s", "healthy_threshold": 2, "unhealthy_threshold": 2,
+    }
     members = [{"endpoint": {"address": address(port)}} for port in ports]
     cluster = {
         "name": "c", "type": "STATIC", "connect_timeout": "5s", "health_checks": [{**often, **check}],
@@ -98,8 +108,10 @@ def all_healthy(engine: Engine) -> bool:
 
 
 class Served(NamedTuple):
-    """One client's connection. who: the ports that answered; ok: every question was answered."""
+    """One client's connection. begun: its place in the order in which they began; who: the ports that answered; ok:
+    every question was answered."""
 
+    begun: int
     who: List[int]
     ok: bool
 
@@ -122,6 +134,8 @@ class Traffic:
     def __init__(self, port: int) -> None:
         self._port = port
         self._stopped = threading.Event()
+        self._numbers = itertools.count()
+        self.begun = 0
         self.served: List[Served] = []
         self._threads = [threading.Thread(target=self._run) for _ in range(THREADS)]
         for thread in self._threads:
@@ -141,13 +155,15 @@ class Traffic:
 
     def _one(self) -> Served:
         who: List[int] = []
+        begun = next(self._numbers)
+        self.begun = begun + 1
         try:
             with socket.create_connection(("127.0.0.1", self._port), 30) as client:
                 for _ in range(TURNS):
                     who.append(ask_who(client))
         except OSError:
-            return Served(who, False)
-        return Served(who, True)
+            return Served(begun, who, False)
+        return Served(begun, who, True)
 
     def goes_on(self, connections: int = 60) -> None:
         """Waits until so many more connections have been served."""
@@ -155,8 +171,8 @@ class Traffic:
         until(lambda: len(self.served) >= enough, "clients are served", 30)
 
     def since(self, start: int) -> List[int]:
-        """Who served the clients from number `start` on."""
-        return [one.who[0] for one in self.served[start:] if one.who]
+        """Who served the clients that began as number `start` or later."""
+        return [one.who[0] for one in list(self.served) if one.who and one.begun >= start]
 
 
 @pytest.mark.parametrize("kind", sorted(CHECKS))
@@ -176,9 +192,8 @@ def test_clients_lose_no_more_than_the_connections_that_were_on_the_redis_that_i
         assert set(traffic.since(0)) == set(ports)
         victim.kill()
         until(lambda: is_out(proxy, victim.port), "the dead host is out of rotation")
-        traffic.goes_on(THREADS)  # those that had been given a host before
-        out_from = len(traffic.served)
-        traffic.goes_on()
+        out_from = traffic.begun + THREADS  # each thread may have begun one that it has not counted yet
+        until(lambda: len(traffic.since(out_from)) > 60, "clients are served", 30)
         assert set(traffic.since(out_from)) == others
         assert proxy.stat("cluster.c.membership_healthy") == 2
 
@@ -251,3 +266,125 @@ def test_a_benchmark_that_connects_for_each_request_does_not_notice_a_host_that_
     report = running.communicate(timeout=60)[0].decode()
     assert running.returncode == 0 and "requests per second" in report, report
     until(lambda: all_healthy(proxy), "the host is back")
+
+
+class PostgresCopy:
+    """A server on a copy of the data of a PostgreSQL that is stopped."""
+
+    def __init__(self, data: Path, directory: Path, user: str) -> None:
+        directory.mkdir()
+        shutil.copytree(data, directory / "data")
+        os.chmod(directory / "data", 0o700)
+        account = user if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        if account is not None:
+            for path in [directory, *directory.rglob("*")]:
+                shutil.chown(path, account)
+        self.port = free_port()
+        self.user = user
+        self._directory = directory
+        self._account = account
+        self.start()
+
+    def start(self) -> None:
+        settings = {"listen_addresses": "127.0.0.1", "fsync": "off", "unix_socket_directories": str(self._directory)}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        program = require("postgres", POSTGRESQL_PLACES)
+        self._process = subprocess.Popen(
+            [program, "-D", str(self._directory / "data"), "-p", str(self.port), *options], cwd="/", user=self._account,
+            extra_groups=None if self._account is None else [], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(lambda: self._process.poll() is not None or accepts(self.port), "PostgreSQL accepts connections", 30)
+        assert self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL for the server and for the processes that it made; all are dead when this returns."""
+        if self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGSTOP)  # makes no more of them
+        made = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        self._process.kill()
+        for child in made:
+            try:
+                os.kill(int(child), signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # gone by itself
+        self._process.wait()
+        until(lambda: not any(runs(child) for child in made), "its processes have ended")
+
+
+def runs(process: str) -> bool:
+    """False for one that has ended, even if nobody has waited for it yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def postgreses() -> Iterator[List[PostgresCopy]]:
+    """Three; initdb is run for one."""
+    require("pgbench", POSTGRESQL_PLACES)
+    servers: List[PostgresCopy] = []
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        os.chmod(name, 0o755)
+        first = Path(name) / "first"
+        first.mkdir()
+        original = Postgres(first)
+        original.stop()
+        try:
+            for number in range(3):
+                servers.append(PostgresCopy(first / "data", Path(name) / str(number), original.user))
+            yield servers
+        finally:
+            for server in servers:
+                server.kill()
+
+
+def start_pgbench(port: int, user: str, script: Path) -> subprocess.Popen[bytes]:
+    """A connection for each transaction."""
+    script.write_text("SELECT 1;\n")
+    command = [
+        require("pgbench", POSTGRESQL_PLACES), "-h", "127.0.0.1", "-p", str(port), "-U", user, "-n", "-C", "-f", str(script),
+        "-c", str(PG_CLIENTS), "-t", str(PG_TRANSACTIONS), "postgres",
+    ]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def processed(report: str) -> int:
+    found = re.search(r"number of transactions actually processed: (\d+)", report)
+    assert found is not None, report
+    return int(found.group(1))
+
+
+def test_pgbench_clients_lose_no_more_than_their_connections_to_the_postgresql_that_is_killed(
+    engine: NewEngine, postgreses: List[PostgresCopy], tmp_path: Path
+) -> None:
+    log, user = tmp_path / "access.log", postgreses[0].user
+    proxy = engine(proxy_to([one.port for one in postgreses], CHECKS["tcp"], log))
+    victim = postgreses[1]
+    running = start_pgbench(proxy.port(), user, tmp_path / "script")
+    until(lambda: proxy.stat("tcp.main.downstream_cx_total") > 60, "clients are served", 30)
+    victim.kill()
+    until(lambda: is_out(proxy, victim.port), "the dead host is out of rotation")
+    report = running.communicate(timeout=60)[0].decode()
+    aborted = len(re.findall(r"client \d+ (?:script \d+ )?aborted", report))
+    assert aborted < PG_CLIENTS, report
+    assert processed(report) >= (PG_CLIENTS - aborted) * PG_TRANSACTIONS, report
+
+    victim.start()
+    until(lambda: all_healthy(proxy), "the host is back")
+    until(lambda: answers(victim.port, user), "it has recovered what it had written")
+    before = int(of_hosts(proxy, "cx_total")[victim.port])
+    running = start_pgbench(proxy.port(), user, tmp_path / "script")
+    report = running.communicate(timeout=60)[0].decode()
+    assert running.returncode == 0 and processed(report) == PG_CLIENTS * PG_TRANSACTIONS, report
+    assert int(of_hosts(proxy, "cx_total")[victim.port]) > before
+
+    proxy.stop()
+    assert all(record["up"].isdigit() for record in log_records(log))  # each client had a host: who refused was passed over
+
+
+def answers(port: int, user: str) -> bool:
+    command = [require("psql", POSTGRESQL_PLACES), "-h", "127.0.0.1", "-p", str(port), "-U", user, "-c", "SELECT 1", "postgres"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30).returncode == 0
