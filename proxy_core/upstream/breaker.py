@@ -43,13 +43,15 @@ class Resource:
     def take(self) -> None:
         """One more exists."""
         self.used += 1
-        self._show()
+        if self._shown != 0 or self.used >= self.limit or self._remaining is not None:
+            self._show()
 
     def give_back(self) -> None:
         """One less exists."""
         assert self.used > 0, "a resource was given back that was never taken"
         self.used -= 1
-        self._show()
+        if self._shown != 0 or self._remaining is not None:
+            self._show()
 
     def _show(self) -> None:
         open_now = 0 if self.used < self.limit else 1

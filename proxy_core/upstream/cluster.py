@@ -1,28 +1,37 @@
 """A cluster: a named set of hosts with a balancing policy, breakers and stats. Mirrors `Upstream::ClusterImplBase`.
 
-Here a cluster is STATIC and balances ROUND_ROBIN; `problems` refuses what is not there yet, with the path.
+Its hosts come from a `discovery` and are chosen by a balancer; `problems` refuses what is not there yet, with the path.
 """
 
 from __future__ import annotations
 
-import random
-from typing import List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 from ..config.model.cluster import Cluster as ClusterConfig
+from ..config.model.endpoint import LoadAssignmentPolicy
 from ..errors import Problem
-from ..network.address import address_of
 from ..network.settings import DEFAULT_BUFFER_LIMIT, ByteCounters, ConnectionSettings, FlowCounters
-from ..observe.log import component_logger
+from ..observe.log import Seldom, component_logger
 from ..observe.stat_names import ClusterStats
 from ..observe.stats import Scope
-from .balancer import Balancer
-from .balancer.by_health import DEFAULT_OVERPROVISIONING, ByHealth
-from .balancer.round_robin import RoundRobin
+from .balancer import PickContext, Surroundings
+from .balancer.factory import make_balancer
+from .balancer.policies import problems as balancing_problems
 from .breaker import CircuitBreakers
-from .host import Host
+from .discovery import Discovery
+from .discovery.check import discovery_problems
+from .discovery.members import Change, all_new
+from .discovery.original_dst import OriginalDstDiscovery
+from .discovery.static import StaticDiscovery
+from .host import FAILED_ACTIVE_HC, PENDING_DYNAMIC_REMOVAL, Host
+from .host_limit import HostLimit
+from .host_set import HostSet, by_priority
+from .initialization import Initialization
+from .monitor import Monitor
+from .priority_load import DEFAULT_OVERPROVISIONING
+from .transport import NewTransport, TransportMatches
 
 DEFAULT_CONNECT_TIMEOUT = 5.0
-TELL_AGAIN_AFTER = 60.0  # seconds between two lines about one cluster's overflow
 
 _log = component_logger("upstream")
 
@@ -31,9 +40,16 @@ class Cluster:
     """One running cluster. `name` is the configured name, `observability_name` what stats and logs call it."""
 
     def __init__(
-        self, config: ClusterConfig, scope: Scope, settings: ConnectionSettings, rng: random.Random
+        self, config: ClusterConfig, scope: Scope, settings: ConnectionSettings, surroundings: Surroundings,
+        new_transport: Optional[NewTransport] = None, discovery: Optional[Discovery] = None,
+        monitor: Optional[Monitor] = None, transport_matches: Optional[TransportMatches] = None,
     ) -> None:
+        """new_transport: what connections have between them and their sockets; None = nothing. discovery: where the hosts come
+        from, once `start` is called; None = the configuration, at once if there is no monitor. monitor: who watches them.
+        transport_matches: what `new_transport` is for each host; None = the same for all."""
         self.config = config
+        self.new_transport = new_transport if transport_matches is None else transport_matches.new_transport
+        self._transport_matches = transport_matches
         self.name = config.name
         self.observability_name = config.alt_stat_name or config.name
         self.stats = ClusterStats(scope)
@@ -46,33 +62,111 @@ class Cluster:
         self.connect_timeout = DEFAULT_CONNECT_TIMEOUT if config.connect_timeout is None else config.connect_timeout
         self.breakers = self._breakers("DEFAULT")
         self.high_breakers = self._breakers("HIGH")
+        self.host_limit = _host_limit(config)
         self.hosts: List[Host] = []
-        self._tell_again_at = 0.0
-        self._balancer: Balancer = ByHealth(RoundRobin, self.stats.lb_healthy_panic, rng, _overprovisioning(config))
+        assignment = config.load_assignment
+        self.policy: Optional[LoadAssignmentPolicy] = assignment.policy if assignment is not None else None
+        self._tell_overflow = Seldom()
+        made = make_balancer(config, scope, surroundings, lambda: self.stats.upstream_rq_active.value)
+        self._balancer = made.balancer
+        self.uses_info = isinstance(discovery, OriginalDstDiscovery)  # whether the connection itself does
+        if isinstance(discovery, OriginalDstDiscovery):
+            self._balancer = discovery
+        self.uses_hash = made.uses_hash  # whether the hash of a `PickContext` counts
+        self.uses_criteria = made.uses_criteria
+        self.host_sets: List[HostSet] = by_priority([])
+        self._balancer.update(self.host_sets)
         self.stats.warming_state.set(0)
-        self.update_hosts(static_hosts(config))
+        self.discovery: Discovery = discovery if discovery is not None else StaticDiscovery()
+        self.initialization = Initialization()
+        self.is_started = False
+        self.on_connection_end: Callable[[], None] = _nothing  # the manager's
+        self.on_update: Callable[[], None] = _nothing  # as well: of each update after the first hosts
+        self.monitor = monitor
+        if monitor is not None:
+            monitor.attach(self)
+        elif discovery is None:
+            self.start()
+
+    def start(self) -> None:
+        """Begin to look for the hosts; `initialization` says when the first ones are known."""
+        self.is_started = True
+        self.discovery.start(self, self._on_first_hosts)
+
+    def close(self) -> None:
+        """No new connections are made: nobody needs to know the hosts any more."""
+        self.discovery.close()
+        if self.monitor is not None:
+            self.monitor.close()
+        self._balancer.update(by_priority([]))
+
+    def _on_first_hosts(self) -> None:
+        if self.monitor is None:
+            self.initialization.complete()
+        else:
+            self.monitor.start(self.initialization.complete)
+
+    @property
+    def assignment_name(self) -> str:
+        """What the assignment of its hosts is called: by itself, by EDS, or as the cluster."""
+        eds, assignment = self.config.eds_cluster_config, self.config.load_assignment
+        if assignment is not None:
+            return assignment.cluster_name
+        return eds.service_name or self.name if eds is not None else self.name
 
     def update_hosts(self, hosts: Sequence[Host]) -> None:
-        """Replace the members."""
-        self.hosts = list(hosts)
-        self._balancer.update(self.hosts)
-        if self.hosts:  # a first update that brings nobody is none for Envoy
-            self.stats.membership_change.inc()
-        self.stats.default_total_match_count.inc(len(self.hosts))  # each host finds the default transport socket
+        """Replace the members: all of them are new."""
+        self.apply(all_new(hosts))
+
+    def keeps(self, host: Host) -> bool:
+        """See `discovery.Target`."""
+        config = self.config
+        is_ill = host.flags & FAILED_ACTIVE_HC or host.health in ("UNHEALTHY", "TIMEOUT")
+        if not config.health_checks or config.ignore_health_on_host_removal or is_ill:
+            return False
+        host.flags |= PENDING_DYNAMIC_REMOVAL
+        return True
+
+    def set_policy(self, policy: LoadAssignmentPolicy) -> None:
+        """See `discovery.Target`."""
+        self.policy = policy
+
+    def apply(self, change: Change) -> None:
+        """See `discovery.Target`."""
+        self.hosts = change.hosts
+        if self.monitor is not None:
+            self.monitor.on_members(change.added, change.removed)
+        self.stats.membership_change.inc(len(change.touched))  # once per priority, as in Envoy
+        if self._transport_matches is None:
+            self.stats.default_total_match_count.inc(len(change.added))  # each host finds the default transport socket
+        else:
+            self._transport_matches.count(change.added)
+        if self.initialization.is_complete:
+            self.on_update()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Hosts came or went, or a host's health, weight, metadata or place is another one: balance anew."""
+        policy = self.policy
+        factor = policy.overprovisioning_factor if policy is not None else None
+        sets = self.host_sets = by_priority(
+            self.hosts, DEFAULT_OVERPROVISIONING if factor is None else factor,
+            policy is not None and policy.weighted_priority_health,
+        )
+        self._balancer.update(sets)
         self.stats.membership_total.set(len(self.hosts))
-        self.stats.membership_healthy.set(sum(host.is_healthy for host in hosts))
-        self.stats.membership_degraded.set(sum(host.is_degraded for host in hosts))
-        self.stats.membership_excluded.set(sum(host.is_excluded for host in hosts))
+        self.stats.membership_healthy.set(sum(len(each.healthy) for each in sets))
+        self.stats.membership_degraded.set(sum(len(each.degraded) for each in sets))
+        self.stats.membership_excluded.set(sum(len(each.excluded) for each in sets))
 
     def tell_overflow(self, why: str, now: float) -> None:
         """A breaker refused a connection: a limit of 1024 that nobody set must not have to be guessed. Once a minute."""
-        if now >= self._tell_again_at:
-            self._tell_again_at = now + TELL_AGAIN_AFTER
+        if self._tell_overflow.due(now):
             _log.warning("%s reached: connections are refused", why)
 
-    def pick_host(self) -> Optional[Host]:
-        """The host for one more connection; None when there is none."""
-        return self._balancer.pick()
+    def pick_host(self, context: Optional[PickContext] = None) -> Optional[Host]:
+        """The host for one more connection; None when there is none. context: None = nothing is known that could count."""
+        return self._balancer.pick(context)
 
     def _breakers(self, priority: str) -> CircuitBreakers:
         gauges = self.stats.default_breakers if priority == "DEFAULT" else self.stats.high_breakers
@@ -83,6 +177,19 @@ class Cluster:
         return CircuitBreakers(gauges)
 
 
+def _host_limit(config: ClusterConfig) -> Optional[HostLimit]:
+    """How many connections each host may have; None = nobody has set that. tcp_proxy's connections have DEFAULT priority."""
+    breakers = config.circuit_breakers
+    for limits in breakers.per_host_thresholds if breakers is not None else []:
+        if limits.priority == "DEFAULT":
+            return HostLimit(limits.max_connections) if limits.max_connections is not None else None
+    return None
+
+
+def _nothing() -> None:
+    """For a cluster without a manager."""
+
+
 def settings_for(config: ClusterConfig, base: ConnectionSettings) -> ConnectionSettings:
     """The base settings with this cluster's own buffer limit."""
     import dataclasses
@@ -90,52 +197,17 @@ def settings_for(config: ClusterConfig, base: ConnectionSettings) -> ConnectionS
     return dataclasses.replace(base, buffer_limit=DEFAULT_BUFFER_LIMIT if limit is None else limit)
 
 
-def _overprovisioning(config: ClusterConfig) -> int:
-    """Percent; how far the healthy hosts of a priority may fall before its load moves on."""
-    assignment = config.load_assignment
-    policy = assignment.policy if assignment is not None else None
-    factor = policy.overprovisioning_factor if policy is not None else None
-    return DEFAULT_OVERPROVISIONING if factor is None else factor
-
-
-def static_hosts(config: ClusterConfig) -> List[Host]:
-    """The endpoints of a STATIC cluster's `load_assignment`, in the order of the file."""
-    hosts = []
-    assignment = config.load_assignment
-    for group in assignment.endpoints if assignment is not None else []:
-        for member in group.lb_endpoints:
-            endpoint = member.endpoint
-            if endpoint is None or endpoint.address is None:
-                continue
-            host = Host(address_of(endpoint.address), member.load_balancing_weight or 1, member.health_status)
-            host.hostname = endpoint.hostname
-            host.priority = group.priority
-            if group.locality is not None:
-                host.region, host.zone = group.locality.region, group.locality.zone
-                host.sub_zone = group.locality.sub_zone
-            hosts.append(host)
-    return hosts
-
-
 def problems(config: ClusterConfig, path: str) -> List[Problem]:
     """What this cluster asks for that is not there yet."""
-    found = []
-    if config.type not in (None, "STATIC"):
-        found.append(Problem(f"{path}.type", f"clusters of type {config.type} are not supported by proxy_core yet"))
-    if config.lb_policy != "ROUND_ROBIN":
-        found.append(Problem(f"{path}.lb_policy", f"{config.lb_policy} is not supported by proxy_core yet"))
-    if config.transport_socket is not None:
-        found.append(Problem(f"{path}.transport_socket", "upstream TLS is not supported by proxy_core yet"))
-    if config.circuit_breakers is not None and config.circuit_breakers.per_host_thresholds:
-        where = f"{path}.circuit_breakers.per_host_thresholds"
-        found.append(Problem(where, "limits per host are not supported by proxy_core yet"))
+    found = discovery_problems(config, path)
+    found += balancing_problems(config, path)
+    preconnect = config.preconnect_policy
+    for name in ("per_upstream_preconnect_ratio", "predictive_preconnect_ratio") if preconnect is not None else ():
+        if (getattr(preconnect, name) or 1) > 1:
+            text = "preconnecting is not supported by proxy_core: remove this, or set it to 1"
+            found.append(Problem(f"{path}.preconnect_policy.{name}", text))
     assignment = config.load_assignment
-    if assignment is not None and assignment.policy is not None:
-        for name in ("drop_overloads", "weighted_priority_health"):
-            if getattr(assignment.policy, name):
-                found.append(Problem(f"{path}.load_assignment.policy.{name}", f"{name} is not supported by proxy_core yet"))
-    for index, group in enumerate(assignment.endpoints if assignment is not None else []):
-        if group.priority:
-            where = f"{path}.load_assignment.endpoints[{index}].priority"
-            found.append(Problem(where, "priorities other than 0 are not supported by proxy_core yet"))
+    if assignment is not None and assignment.policy is not None and assignment.policy.drop_overloads:
+        where = f"{path}.load_assignment.policy.drop_overloads"
+        found.append(Problem(where, "drop_overloads is not supported by proxy_core yet"))
     return found

@@ -7,22 +7,26 @@ numbers follow Envoy's, where a TCP session also counts as one request of the cl
 from __future__ import annotations
 
 import enum
-import socket
+import functools
 from typing import Final, Optional, Protocol
 
 from ..event.reactor import Reactor
 from ..event.timers import Timer
 from ..filters.api import CONNECTED, REMOTE_CLOSE, ConnectionEvent, ReadFilter
 from ..network import client, sockets
-from ..network.address import Address
 from ..network.close import ABORT, NO_FLUSH
 from ..network.connection import Connection
+from ..network.happy_eyeballs import Race
+from ..network.handshake import establish
 from ..network.splice import PipePool
 from ..network.table import ConnectionTable
-from ..observe.log import component_logger
+from ..network.transport import RAW
+from ..observe.log import DEBUG, component_logger
 from ..observe.stream_info import StreamInfo
 from .cluster import Cluster
 from .host import Host
+from .host_limit import HostLimit
+from .socket_options import addresses_in_turn, new_socket, source_address
 
 
 class PoolFailure(enum.Enum):
@@ -49,6 +53,14 @@ class PoolCallbacks(Protocol):
     def on_pool_failure(self, failure: PoolFailure, reason: str, host: Host) -> None:
         """No connection. `reason`: Envoy's transport failure text, "" for a timeout."""
 
+
+class PendingConnection(Protocol):
+    """What a session has until it hears of its connection."""
+
+    def cancel(self) -> None:
+        """The session lost interest. It hears nothing more."""
+
+
 _log = component_logger("pool")
 
 
@@ -66,7 +78,7 @@ class TcpPool:
 
     def connect(
         self, cluster: Cluster, host: Host, info: StreamInfo, read_filter: ReadFilter, callbacks: PoolCallbacks
-    ) -> Optional[PooledConnection]:
+    ) -> Optional[PendingConnection]:
         """Start connecting to `host`. None when that is impossible now; `on_pool_failure` has been called then.
 
         read_filter: what takes the upstream's bytes; it is in place before the first can arrive.
@@ -74,24 +86,104 @@ class TcpPool:
         stats = cluster.stats
         if not cluster.breakers.pending_requests.can_create:
             stats.upstream_rq_pending_overflow.inc()
-            limit = cluster.breakers.pending_requests.limit
-            callbacks.on_pool_failure(OVERFLOW, f"max_pending_requests {limit} reached", host)
+            most = cluster.breakers.pending_requests.limit
+            callbacks.on_pool_failure(OVERFLOW, f"max_pending_requests {most} reached", host)
             return None
+        stats.upstream_rq_pending_total.value += 1
+        limit = cluster.host_limit
+        if limit is not None and limit.is_reached(host):
+            stats.upstream_cx_overflow.inc()
+            if limit.must_wait(host):
+                return WaitingRequest(self, cluster, limit, host, info, read_filter, callbacks)
+        return self.start(cluster, host, info, read_filter, callbacks)
+
+    def start(
+        self, cluster: Cluster, host: Host, info: StreamInfo, read_filter: ReadFilter, callbacks: PoolCallbacks
+    ) -> Optional[PooledConnection]:
+        """`connect`, where no limit has anything against it."""
+        stats = cluster.stats
+        addresses = addresses_in_turn(cluster.config, host) if host.more_addresses else None
         try:
-            sock = _new_socket(cluster, host)
+            sock = new_socket(cluster.config, host.address if addresses is None else addresses[0])
         except OSError as error:
             stats.upstream_cx_connect_fail.inc()
             callbacks.on_pool_failure(LOCAL, f"socket creation failure: {sockets.describe(error.errno)}", host)
             return None
         connection = Connection(
-            self._table.next_id(), self._reactor, sock, info, cluster.settings, cluster.counters
+            self._table.next_id(), self._reactor, sock, info, cluster.settings, cluster.counters,
+            RAW if cluster.new_transport is None else cluster.new_transport(info, host),
         )
         connection.half_close_enabled = True
         connection.read_chain.add(read_filter, "upstream")
         pooled = PooledConnection(self._table, connection, cluster, host, callbacks)
-        _log.debug("[C%d→C%d] connecting to %s of '%s'", info.connection_id, connection.id, host.address, cluster.name)
-        client.connect(connection, host.address, _source_address(cluster))
+        if _log.level <= DEBUG:
+            ids = info.connection_id, connection.id
+            _log.debug("[C%d→C%d] connecting to %s of '%s'", *ids, host.address, cluster.name)
+        source = source_address(cluster.config)
+        if addresses is None:
+            is_up = client.connect_at_once(connection, host.address, source)
+        else:
+            race = Race(connection, source, functools.partial(new_socket, cluster.config), pooled.count_attempt)
+            connection.finalizers += (lambda _: race.stop(),)
+            is_up = race.start(addresses)
+        if is_up:
+            establish(connection)
+        pooled.start_timer()
         return pooled
+
+
+class WaitingRequest:
+    """A session whose host has as many connections as it may have; in the queue of a `HostLimit`."""
+
+    __slots__ = ("_pool", "_cluster", "_limit", "_host", "_info", "_read_filter", "_callbacks", "_connecting")
+
+    def __init__(
+        self, pool: TcpPool, cluster: Cluster, limit: HostLimit, host: Host, info: StreamInfo, read_filter: ReadFilter,
+        callbacks: PoolCallbacks,
+    ) -> None:
+        self._pool = pool
+        self._cluster = cluster
+        self._limit = limit
+        self._host = host
+        self._info = info
+        self._read_filter = read_filter
+        self._callbacks = callbacks
+        self._connecting: Optional[PooledConnection] = None
+        count_pending(cluster, host)
+        limit.add(host, self)
+        if _log.level <= DEBUG:
+            _log.debug("[C%d] waiting: %s of '%s' has max_connections of per_host_thresholds", info.connection_id,
+                       host.address, cluster.name)
+
+    def go_on(self) -> None:
+        """There is room: connect. A connection that is being made counts as pending itself."""
+        count_no_longer_pending(self._cluster, self._host)
+        self._connecting = self._pool.start(
+            self._cluster, self._host, self._info, self._read_filter, self._callbacks
+        )
+
+    def cancel(self) -> None:
+        """The session lost interest, while waiting or while connecting."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            return
+        self._limit.remove(self._host, self)
+        count_no_longer_pending(self._cluster, self._host)
+        self._cluster.stats.upstream_rq_cancelled.inc()
+
+
+def count_pending(cluster: Cluster, host: Host) -> None:
+    """Somebody waits for a connection."""
+    cluster.stats.upstream_rq_pending_active.value += 1
+    host.counters.rq_pending_active += 1
+    cluster.breakers.pending_requests.take()
+
+
+def count_no_longer_pending(cluster: Cluster, host: Host) -> None:
+    """He has it, or there will be none."""
+    cluster.stats.upstream_rq_pending_active.dec()
+    host.counters.rq_pending_active -= 1
+    cluster.breakers.pending_requests.give_back()
 
 
 class PooledConnection:
@@ -109,11 +201,26 @@ class PooledConnection:
         self._callbacks: Optional[PoolCallbacks] = callbacks
         self._timed_out = False
         self._attached = False
-        reactor = connection.reactor
-        self._timer: Optional[Timer] = reactor.after(cluster.connect_timeout, self._on_timeout, connection)
+        self._timer: Optional[Timer] = None
         connection.callbacks += (self,)
         table.add(connection)
         self._count_start()
+
+    def start_timer(self) -> None:
+        """The outcome is awaited from now on, unless it is known already."""
+        connection = self.connection
+        if not self._attached and connection.fd >= 0:
+            self._timer = connection.reactor.after(self._cluster.connect_timeout, self._on_timeout, connection)
+
+    @property
+    def host(self) -> Host:
+        """Whom it connects to."""
+        return self._host
+
+    def count_attempt(self) -> None:
+        """One more address of the host is tried: Envoy counts each of them, but what becomes of it only once."""
+        self._cluster.stats.upstream_cx_total.value += 1
+        self._host.counters.cx_total += 1
 
     def cancel(self) -> None:
         """The session lost interest while connecting."""
@@ -131,9 +238,15 @@ class PooledConnection:
             self._timer = None
         self._table.discard(self.connection)
         self._count_end(remote=event is REMOTE_CLOSE)
-        _log.debug("[C%d] upstream connection closed: %s", self.connection.id, self.connection.close_reason)
+        self._cluster.on_connection_end()
+        if self._cluster.host_limit is not None:
+            self._cluster.host_limit.on_connection_end(self._host, self.connection.reactor)
+        if _log.level <= DEBUG:
+            _log.debug("[C%d] upstream connection closed: %s", self.connection.id, self.connection.close_reason)
         callbacks, self._callbacks = self._callbacks, None
         if callbacks is not None and not self._attached:
+            if self._host.outlier is not None and (self._timed_out or event is REMOTE_CLOSE):
+                self._host.outlier.put_connect_failed(self._timed_out)
             if self._timed_out:
                 callbacks.on_pool_failure(TIMEOUT, "", self._host)
             else:
@@ -147,10 +260,13 @@ class PooledConnection:
         """The session couples the two sides itself."""
 
     def _on_connected(self) -> None:
-        assert self._timer is not None and self._callbacks is not None
-        self._timer.cancel()
-        self._timer = None
+        assert self._callbacks is not None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._attached = True
+        if self._host.outlier is not None:
+            self._host.outlier.put_connected(final=True)
         self._count_attached()
         self._callbacks.on_pool_ready(self.connection, self._host)
 
@@ -164,75 +280,44 @@ class PooledConnection:
 
     def _count_start(self) -> None:
         stats, counters = self._cluster.stats, self._host.counters
-        stats.upstream_cx_total.inc()
-        stats.upstream_cx_active.inc()
-        stats.upstream_rq_pending_total.inc()
-        stats.upstream_rq_pending_active.inc()
+        stats.upstream_cx_total.value += 1
+        stats.upstream_cx_active.value += 1
         counters.cx_total += 1
         counters.cx_active += 1
-        counters.rq_pending_active += 1
         self._cluster.breakers.connections.take()
-        self._cluster.breakers.pending_requests.take()
+        count_pending(self._cluster, self._host)
 
     def _count_attached(self) -> None:
         connection, stats, counters = self.connection, self._cluster.stats, self._host.counters
         stats.upstream_cx_connect_ms.record(int((connection.reactor.now - connection.opened_at) * 1000))
-        self._count_no_longer_pending()
-        stats.upstream_rq_total.inc()
-        stats.upstream_rq_active.inc()
+        count_no_longer_pending(self._cluster, self._host)
+        stats.upstream_rq_total.value += 1
+        stats.upstream_rq_active.value += 1
         counters.rq_total += 1
         counters.rq_active += 1
         self._cluster.breakers.requests.take()
-
-    def _count_no_longer_pending(self) -> None:
-        self._cluster.stats.upstream_rq_pending_active.dec()
-        self._host.counters.rq_pending_active -= 1
-        self._cluster.breakers.pending_requests.give_back()
 
     def _count_end(self, remote: bool) -> None:
         stats, counters = self._cluster.stats, self._host.counters
         stats.upstream_cx_active.dec()
         counters.cx_active -= 1
         self._cluster.breakers.connections.give_back()
-        stats.upstream_cx_destroy.inc()
-        (stats.upstream_cx_destroy_remote if remote else stats.upstream_cx_destroy_local).inc()
+        stats.upstream_cx_destroy.value += 1
+        (stats.upstream_cx_destroy_remote if remote else stats.upstream_cx_destroy_local).value += 1
         if self._attached:
             connection = self.connection
             stats.upstream_cx_length_ms.record(int((connection.reactor.now - connection.opened_at) * 1000))
-            stats.upstream_cx_destroy_with_active_rq.inc()
+            stats.upstream_cx_destroy_with_active_rq.value += 1
             (stats.upstream_cx_destroy_remote_with_active_rq if remote
-             else stats.upstream_cx_destroy_local_with_active_rq).inc()
+             else stats.upstream_cx_destroy_local_with_active_rq).value += 1
             stats.upstream_rq_active.dec()
             counters.rq_active -= 1
             self._cluster.breakers.requests.give_back()
             return
-        self._count_no_longer_pending()
+        count_no_longer_pending(self._cluster, self._host)
         if self._callbacks is not None:  # not cancelled: it failed
             stats.upstream_cx_connect_fail.inc()
             stats.upstream_rq_pending_failure_eject.inc()
             counters.cx_connect_fail += 1
             if not remote and not self._timed_out:
                 stats.bind_errors.inc()
-
-
-def _new_socket(cluster: Cluster, host: Host) -> socket.socket:
-    """A socket for `host` with the cluster's options. Raises OSError, also for an option that the kernel refuses."""
-    options = cluster.config.upstream_connection_options
-    keepalive = options.tcp_keepalive if options is not None else None
-    sock = sockets.new_stream(host.address)
-    if keepalive is not None:
-        try:
-            sockets.set_keepalive(
-                sock, keepalive.keepalive_probes, keepalive.keepalive_time, keepalive.keepalive_interval
-            )
-        except OSError:
-            sock.close()
-            raise
-    return sock
-
-
-def _source_address(cluster: Cluster) -> Optional[Address]:
-    bind = cluster.config.upstream_bind_config
-    if bind is None or bind.source_address is None:
-        return None
-    return Address.from_ip(bind.source_address.address, bind.source_address.port_value or 0)

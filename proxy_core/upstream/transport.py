@@ -1,23 +1,66 @@
-"""What lies between upstream connections and their sockets: the transport socket of a cluster. Mirrors
-`Network::UpstreamTransportSocketFactory`.
+"""What lies between upstream connections and their sockets: the transport socket of a cluster, or one of several by the
+metadata of the host. Mirrors `Network::UpstreamTransportSocketFactory` and `Upstream::TransportSocketMatcherImpl`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Dict, Final, List, Mapping, NamedTuple, Optional, Sequence
 
+from ..config.model.cluster import TransportSocketMatch
 from ..config.model.core import TransportSocket
 from ..errors import ConfigError, Problem
 from ..filters.registry import UpstreamTransportExtension
-from ..network.transport import Transport
+from ..network.transport import RAW, Transport
 from ..observe.certificates import CertificateStore
-from ..observe.stats import Scope
+from ..observe.stats import Counter, Scope
 from ..observe.stream_info import StreamInfo
 from .host import Host
 
 NewTransport = Callable[[StreamInfo, Host], Transport]
 """Gives one connection its transport: from the downstream connection's facts and the host to connect to."""
+
+MATCH_NAMESPACE: Final = "envoy.transport_socket_match"  # where hosts have the metadata that matches ask for
+
+
+class Match(NamedTuple):
+    """One entry of `transport_socket_matches`. wanted: none = every host fits. counter: the hosts that it is used for."""
+
+    wanted: Dict[str, Any]
+    new_transport: Optional[NewTransport]
+    counter: Counter
+
+    def fits(self, host: Host) -> bool:
+        """Whether the host has all that is wanted."""
+        if not self.wanted:
+            return True
+        labels = host.metadata.get(MATCH_NAMESPACE) or {}
+        return all(key in labels and _same(labels[key], value) for key, value in self.wanted.items())
+
+
+class TransportMatches:
+    """The transports of a cluster whose hosts have not all the same: the first entry that fits counts, the last fits all."""
+
+    def __init__(self, matches: Sequence[Match]) -> None:
+        self._matches = matches
+
+    def new_transport(self, info: StreamInfo, host: Host) -> Transport:
+        """For one connection."""
+        chosen = self._of(host).new_transport
+        return RAW if chosen is None else chosen(info, host)
+
+    def count(self, hosts: Sequence[Host]) -> None:
+        """These are new."""
+        for host in hosts:
+            self._of(host).counter.inc()
+
+    def _of(self, host: Host) -> Match:
+        return next(match for match in self._matches if match.fits(host))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal: true is not 1."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 class UpstreamTransports:
@@ -40,6 +83,18 @@ class UpstreamTransports:
             return None
         context = Context(self.extensions, scope, self.certificates, self.secrets, f"{path}.typed_config")
         return context.build(transport_socket)
+
+    def prepare_matches(
+        self, matches: Sequence[TransportSocketMatch], default: Optional[NewTransport], scope: Scope, path: str
+    ) -> Optional[TransportMatches]:
+        """None: all hosts of the cluster have `default`. path: of the list. Raises ConfigError."""
+        if not matches:
+            return None
+        prepared: List[Match] = []
+        for index, match in enumerate(matches):
+            made = self.prepare(match.transport_socket, scope, f"{path}[{index}].transport_socket")
+            prepared.append(Match(match.match or {}, made, scope.counter(f"{match.name}.total_match_count")))
+        return TransportMatches([*prepared, Match({}, default, scope.counter("default.total_match_count"))])
 
 
 @dataclasses.dataclass

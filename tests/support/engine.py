@@ -28,6 +28,7 @@ from proxy_core.server.access_logs import AccessLogs
 from proxy_core.server.extensions import Extensions
 from proxy_core.server.runtime import Runtime, connection_settings
 from proxy_core.upstream.manager import ClusterManager
+from proxy_core.upstream.monitoring import Monitors
 from proxy_core.upstream.tcp_pool import TcpPool
 from proxy_core.upstream.transport import UpstreamTransports
 from proxy_core.xds.secrets import SecretManager
@@ -127,9 +128,10 @@ class Engine:
             resources.secrets, self.extensions.types(), self.stats, self.reactor, self.watcher, self.clock
         )
         transports = UpstreamTransports(self.extensions.upstream_transports, CertificateStore(), secrets)
-        self.clusters = ClusterManager(self.stats, settings, transports=transports)
-        self.process_limit = ProcessLimit(limit, "test")
         sinks: Any = KeptLines()
+        monitors = Monitors(self.reactor, self.table, sinks, random.Random(seed), self.clock, runtime.integer)
+        self.clusters = ClusterManager(self.stats, settings, transports=transports, monitors=monitors)
+        self.process_limit = ProcessLimit(limit, "test")
         self.lines = sinks.lines
         logs = AccessLogs(self.extensions.access_logs, sinks, self.reactor, self.clock, random.Random(seed))
         self.log_records: List[str] = []
@@ -151,6 +153,7 @@ class Engine:
     def start(self) -> Engine:
         """Bind and accept."""
         self.listeners.bind()
+        self.clusters.start(lambda: None)  # here nobody waits for the first health checks
         self.listeners.start()
         return self
 
@@ -235,6 +238,7 @@ class Engine:
         """Close everything; nothing may be left counted."""
         for one in self.listeners.listeners:
             one.stop_listening()
+        self.clusters.close()
         for connection in self.live:
             connection.close(NO_FLUSH, "test over")
         self.reactor.turn(0)

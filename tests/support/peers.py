@@ -100,6 +100,7 @@ class Server:
 
     def __init__(self, family: int = socket.AF_INET, address: Any = ("127.0.0.1", 0), backlog: int = 16) -> None:
         self.sock = socket.socket(family, socket.SOCK_STREAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for one that comes up again where it was
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
         self.sock.bind(address)
         self.sock.listen(backlog)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Any, Dict, Final, List, Optional
 
 from ..descriptor import Message, Report, mapping, message, optional, plain, repeated
-from ..kinds import Bool, Duration, Enum, String, UInt32
+from ..kinds import Bool, Double, Duration, Enum, String, Struct, UInt32
 from ..nested import AnyOf, AnyValue, Nested
 from .address import BindConfig, TcpKeepalive
 from .cluster_lb import (
     CommonLbConfig, LbSubsetConfig, LeastRequestLbConfig, MaglevLbConfig, RingHashLbConfig, RoundRobinLbConfig,
 )
-from .core import ROUTING_PRIORITY, Metadata, TransportSocket, TypedExtensionConfig
+from .core import ROUTING_PRIORITY, Metadata, Percent, TransportSocket, TypedExtensionConfig
 from .discovery import (
     LOOKUP_FAMILY, SHORTEST_REFRESH, CustomClusterType, DnsCluster, EdsClusterConfig, OriginalDstLbConfig, RefreshRate,
 )
@@ -32,7 +32,20 @@ LB_POLICY = Enum(
 )
 
 
-@message("envoy.config.cluster.v3.CircuitBreakers.Thresholds", unsupported=("retry_budget",))
+FIRST_FAMILY = Enum(DEFAULT=0, V4=1, V6=2)
+_NOT_PER_HOST: Final = ("max_pending_requests", "max_requests", "max_retries", "max_connection_pools", "retry_budget")
+
+
+@message("envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget", unsupported=("budget_interval",))
+@dataclass(eq=False, repr=False)
+class RetryBudget(Message):
+    """A limit of retries that follows the number of requests."""
+
+    budget_percent: Optional[Percent] = optional(Nested(Percent), help="Default 20.")
+    min_retry_concurrency: Optional[int] = optional(UInt32(), help="Default 3.")
+
+
+@message("envoy.config.cluster.v3.CircuitBreakers.Thresholds")
 @dataclass(eq=False, repr=False)
 class Thresholds(Message):
     """The limits for one priority."""
@@ -41,7 +54,8 @@ class Thresholds(Message):
     max_connections: Optional[int] = optional(UInt32(), help="Default 1024.")
     max_pending_requests: Optional[int] = optional(UInt32(), help="Default 1024.")
     max_requests: Optional[int] = optional(UInt32(), help="Default 1024; not for TCP.")
-    max_retries: Optional[int] = optional(UInt32(), help="Default 3.")
+    max_retries: Optional[int] = optional(UInt32(), help="Default 3; not for TCP.")
+    retry_budget: Optional[RetryBudget] = optional(Nested(RetryBudget), help="Instead of max_retries; not for TCP.")
     track_remaining: bool = plain(Bool(), help="Also keep gauges of what is left.")
     max_connection_pools: Optional[int] = optional(UInt32(), help="Default no limit.")
 
@@ -52,28 +66,77 @@ class CircuitBreakers(Message):
     """How much may be under way to a cluster at once."""
 
     thresholds: List[Thresholds] = repeated(Nested(Thresholds), help="The first one of a priority counts.")
-    per_host_thresholds: List[Thresholds] = repeated(Nested(Thresholds), help="Only max_connections is read.")
+    per_host_thresholds: List[Thresholds] = repeated(Nested(Thresholds), help="Only max_connections may be set.")
+
+    def check(self, report: Report) -> None:
+        for index, limits in enumerate(self.per_host_thresholds):
+            for name in _NOT_PER_HOST:
+                if getattr(limits, name) is not None:
+                    report(f"per_host_thresholds[{index}].{name}", "Unsupported field in per_host_thresholds")
+
+
+@message("envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig")
+@dataclass(eq=False, repr=False)
+class HappyEyeballsConfig(Message):
+    """The order in which the addresses of a host are tried."""
+
+    first_address_family_version: str = plain(FIRST_FAMILY, help="DEFAULT: that of the first address.")
+    first_address_family_count: Optional[int] = optional(
+        UInt32(gte=1), help="How many of it before one of the other family; default 1."
+    )
 
 
 @message(
     "envoy.config.cluster.v3.UpstreamConnectionOptions",
-    unsupported=("set_local_interface_name_on_upstream_connections", "happy_eyeballs_config"),
+    unsupported=("set_local_interface_name_on_upstream_connections",),
 )
 @dataclass(eq=False, repr=False)
 class UpstreamConnectionOptions(Message):
     """Options of upstream connections."""
 
     tcp_keepalive: Optional[TcpKeepalive] = optional(Nested(TcpKeepalive))
+    happy_eyeballs_config: Optional[HappyEyeballsConfig] = optional(Nested(HappyEyeballsConfig))
+
+
+@message("envoy.config.cluster.v3.Cluster.TransportSocketMatch")
+@dataclass(eq=False, repr=False)
+class TransportSocketMatch(Message):
+    """The transport socket of hosts that have certain metadata."""
+
+    name: str = plain(String(min_len=1), help="For the stat <name>.total_match_count.")
+    match: Optional[Dict[str, Any]] = optional(
+        Struct(), help="What a host must have under envoy.transport_socket_match; nothing = each has it."
+    )
+    transport_socket: Optional[TransportSocket] = optional(Nested(TransportSocket), required=True)
+
+
+@message("envoy.config.cluster.v3.Cluster.PreconnectPolicy")
+@dataclass(eq=False, repr=False)
+class PreconnectPolicy(Message):
+    """How many connections are made before they are needed. None are, so anything but 1 is refused."""
+
+    per_upstream_preconnect_ratio: Optional[float] = optional(Double(gte=1, lte=3), help="Only 1, the default.")
+    predictive_preconnect_ratio: Optional[float] = optional(Double(gte=1, lte=3), help="Only 1; default 0.")
+
+
+@message("envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions")
+@dataclass(eq=False, repr=False)
+class TcpProtocolOptions(Message):
+    """Options of the pool of TCP connections."""
+
+    idle_timeout: Optional[float] = optional(
+        Duration(), help="Of connections that wait for a client: of no effect, since none do."
+    )
 
 
 @message(
     "envoy.config.cluster.v3.Cluster",
     unsupported=(
         "max_requests_per_connection", "http_protocol_options", "http2_protocol_options", "dns_resolvers",
-        "protocol_selection", "common_http_protocol_options", "filters", "lrs_server", "transport_socket_matches",
+        "protocol_selection", "common_http_protocol_options", "filters", "lrs_server",
         "use_tcp_for_dns_lookups",
         "upstream_http_protocol_options", "track_timeout_budgets", "upstream_config", "track_cluster_stats",
-        "preconnect_policy", "connection_pool_per_downstream_connection",
+        "connection_pool_per_downstream_connection",
         "dns_resolution_config",
         "lrs_report_endpoint_metrics", "transport_socket_matcher",
         "per_connection_buffer_high_watermark_timeout", "stats_matcher", "queuing_policies",
@@ -140,10 +203,14 @@ class Cluster(Message):
         Nested(RefreshRate), deprecated=True, help="Default: dns_refresh_rate."
     )
     maglev_lb_config: Optional[MaglevLbConfig] = optional(Nested(MaglevLbConfig), oneof="lb_config")
+    transport_socket_matches: List[TransportSocketMatch] = repeated(
+        Nested(TransportSocketMatch), help="The first that fits a host counts; none: transport_socket."
+    )
     wait_for_warm_on_init: Optional[bool] = optional(Bool(), help="Default true: accept when the first hosts are known.")
     typed_dns_resolver_config: Optional[TypedExtensionConfig] = optional(
         Nested(TypedExtensionConfig), help="The system's resolver is used in any case."
     )
+    preconnect_policy: Optional[PreconnectPolicy] = optional(Nested(PreconnectPolicy))
     round_robin_lb_config: Optional[RoundRobinLbConfig] = optional(Nested(RoundRobinLbConfig), oneof="lb_config")
     dns_jitter: Optional[float] = optional(
         Duration(gte=0), deprecated=True, help="At random up to this much later; default 0s."

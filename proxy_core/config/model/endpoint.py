@@ -99,8 +99,11 @@ class ClusterLoadAssignment(Message):
     cluster_name: str = plain(String(min_len=1))
     endpoints: List[LocalityLbEndpoints] = repeated(Nested(LocalityLbEndpoints))
     policy: Optional[LoadAssignmentPolicy] = optional(Nested(LoadAssignmentPolicy))
-    named_endpoints: Dict[str, Endpoint] = mapping(Nested(Endpoint), help="For lb_endpoints with an endpoint_name.")
+    named_endpoints: Dict[str, Endpoint] = mapping(
+        Nested(Endpoint), help="For lb_endpoints with an endpoint_name."
+    )
 
     def endpoint_of(self, member: LbEndpoint) -> Optional[Endpoint]:
         """What a member of this assignment is, given there or by name."""
-        return member.endpoint if member.endpoint_name is None else self.named_endpoints.get(member.endpoint_name)
+        name = member.endpoint_name
+        return member.endpoint if name is None else self.named_endpoints.get(name)

@@ -36,6 +36,7 @@ _SMALLEST: Dict[str, Dict[str, Any]] = {
     "PathConfigSource": {"path": "/etc/x.json"},
     "WatchedDirectory": {"path": "/etc"},
     "TransportSocket": {"name": "t", "typed_config": ANY},
+    "Cluster.TransportSocketMatch": {"name": "m", "transport_socket": {"name": "t", "typed_config": ANY}},
     "TlvEntry": {"value": "eA=="},
     "TypedExtensionConfig": {"name": "t", "typed_config": ANY},
     "LocalityLbConfig": {"zone_aware_lb_config": {}},

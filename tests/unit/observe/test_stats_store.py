@@ -53,6 +53,11 @@ def test_colons_of_user_supplied_pieces_become_underscores_and_other_characters_
         (["rb.rbac"], "rbac.s", (("envoy_rbac_prefix", "rb"),)),
         (["proxy_proto.versions.v2"], "proxy_proto.s", (("envoy_proxy_protocol_version", "2"),)),
         (
+            ["proxy_proto", "edge.a", "versions", "v2"],
+            "proxy_proto.s",
+            (("envoy_proxy_protocol_version", "2"), ("envoy_proxy_protocol_prefix", "edge.a")),
+        ),
+        (
             ["vhost.v", "vcluster.c"],
             "vhost.vcluster.s",
             (("envoy_virtual_cluster", "c"), ("envoy_virtual_host", "v")),

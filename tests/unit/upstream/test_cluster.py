@@ -157,11 +157,9 @@ def test_the_manager_knows_clusters_by_name_and_lists_them_sorted() -> None:
 
 
 @pytest.mark.parametrize("fields, path", [
-    ({"type": "STRICT_DNS"}, "c.type"), ({"lb_policy": "MAGLEV"}, "c.lb_policy"),
-    ({"load_assignment": {"cluster_name": "c", "endpoints": [{"priority": 1}]}}, "c.load_assignment.endpoints[0].priority"),
-    ({"circuit_breakers": {"per_host_thresholds": [{}]}}, "c.circuit_breakers.per_host_thresholds"),
-    ({"load_assignment": {"cluster_name": "c", "policy": {"weighted_priority_health": True}}},
-     "c.load_assignment.policy.weighted_priority_health"),
+    ({"preconnect_policy": {"per_upstream_preconnect_ratio": 1.5}}, "c.preconnect_policy.per_upstream_preconnect_ratio"),
+    ({"load_assignment": {"cluster_name": "c", "policy": {"drop_overloads": [{"category": "x"}]}}},
+     "c.load_assignment.policy.drop_overloads"),
 ])
 def test_what_is_not_there_yet_is_refused_with_its_path(fields: Json, path: str) -> None:
     found = problems(configured({**cluster(address(1)), **fields}), "c")

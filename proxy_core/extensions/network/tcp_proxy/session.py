@@ -28,7 +28,7 @@ from ....observe.log import component_logger
 from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
 from ....upstream.cluster import Cluster
 from ....upstream.host import Host
-from ....upstream.tcp_pool import OVERFLOW, REMOTE, TIMEOUT, PooledConnection, PoolFailure
+from ....upstream.tcp_pool import OVERFLOW, REMOTE, TIMEOUT, PendingConnection, PoolFailure
 from .config import Prepared
 from .coupling import DOWNSTREAM_FULL, UPSTREAM_FULL, BackPressure, UpstreamFilter
 from .timing import SessionTimers
@@ -77,7 +77,7 @@ class Session:
         self._prepared = prepared
         self._downstream: Connection
         self._upstream: Optional[Connection] = None
-        self._pending: Optional[PooledConnection] = None
+        self._pending: Optional[PendingConnection] = None
         self._cluster: Optional[Cluster] = None
         self._state = NEW
         self._attempts = 0
