@@ -270,26 +270,34 @@ def _churn(port: int, at_a_time: int, seconds: float) -> array.array[int]:
 def bulk_client(pipe: Connection, port: int, streams: int, upload: bool) -> None:
     """Moves bulk on `streams` connections at once; a request is the number of bytes of each."""
     for size in requests(pipe):
-        failures: List[BaseException] = []
-
         def move(count: int = int(size)) -> None:
-            try:
-                with _connect(port) as client:
-                    client.send(SIZE.pack(count))
-                    if upload:
-                        pour(client, count)
-                    swallow(client, 1 if upload else count)
-            except BaseException as failure:
-                failures.append(failure)
+            with _connect(port) as client:
+                client.send(SIZE.pack(count))
+                if upload:
+                    pour(client, count)
+                swallow(client, 1 if upload else count)
 
-        movers = [threading.Thread(target=move) for _ in range(streams)]
-        for mover in movers:
-            mover.start()
-        for mover in movers:
-            mover.join()
-        if failures:
-            raise failures[0]
+        side_by_side(move, streams)
         pipe.send(None)
+
+
+def side_by_side(move: Callable[[], None], streams: int) -> None:
+    """Runs `move` in `streams` threads at once; raises what the first one that failed raised."""
+    failures: List[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            move()
+        except BaseException as failure:
+            failures.append(failure)
+
+    movers = [threading.Thread(target=guarded) for _ in range(streams)]
+    for mover in movers:
+        mover.start()
+    for mover in movers:
+        mover.join()
+    if failures:
+        raise failures[0]
 
 
 def idle_client(pipe: Connection, port: int) -> None:

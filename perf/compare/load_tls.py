@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from multiprocessing.connection import Connection
 from typing import List
 
@@ -61,23 +60,12 @@ def round_trip_client(pipe: Connection, port: int, connections: int) -> None:
 def bulk_client(pipe: Connection, port: int, streams: int) -> None:
     """Downloads on `streams` connections at once; a request is the number of bytes of each."""
     for size in load.requests(pipe):
-        failures: List[BaseException] = []
-
         def move(count: int = int(size)) -> None:
-            try:
-                with connect(port) as client:
-                    client.send(load.SIZE.pack(count))
-                    swallow(client, count)
-            except BaseException as failure:
-                failures.append(failure)
+            with connect(port) as client:
+                client.send(load.SIZE.pack(count))
+                swallow(client, count)
 
-        movers = [threading.Thread(target=move) for _ in range(streams)]
-        for mover in movers:
-            mover.start()
-        for mover in movers:
-            mover.join()
-        if failures:
-            raise failures[0]
+        load.side_by_side(move, streams)
         pipe.send(None)
 
 

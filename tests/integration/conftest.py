@@ -1,9 +1,12 @@
-"""What the splice tests look at."""
+"""What several integration tests look at or talk to."""
 
 from __future__ import annotations
 
+from typing import Iterator
+
 import pytest
 
+from tests.support.peers import Server
 from tests.support.spliced import Splices
 
 
@@ -11,3 +14,11 @@ from tests.support.spliced import Splices
 def spy(monkeypatch: pytest.MonkeyPatch) -> Splices:
     """What goes through the kernel's pipe."""
     return Splices(monkeypatch)
+
+
+@pytest.fixture
+def backend() -> Iterator[Server]:
+    """A server on a free port of loopback, turned by the test."""
+    server = Server()
+    yield server
+    server.close()

@@ -24,13 +24,6 @@ NewEngine = Callable[..., Engine]
 
 
 @pytest.fixture
-def backend() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def engine(backend: Server) -> Iterator[NewEngine]:
     made: List[Engine] = []
 

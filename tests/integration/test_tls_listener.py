@@ -43,13 +43,6 @@ def new_engine() -> Iterator[NewEngine]:
         engine.close()
 
 
-@pytest.fixture
-def backend() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-
-
 def proxying(new_engine: NewEngine, server: Server, **settings: Any) -> Engine:
     proxy = network_filter("tcp_proxy", stat_prefix="t", cluster="c")
     return new_engine(proxy, clusters=[cluster(address(server.port))], **settings)

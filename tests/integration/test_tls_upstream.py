@@ -25,13 +25,6 @@ NewEngine = Callable[..., Engine]
 
 
 @pytest.fixture
-def backend() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def new_engine(backend: Server) -> Iterator[NewEngine]:
     made: List[Engine] = []
 

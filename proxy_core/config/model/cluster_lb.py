@@ -1,4 +1,5 @@
-"""envoy.config.cluster.v3.Cluster: the fields about load balancing. `load_balancing` has the newer form, by extensions."""
+"""envoy.config.cluster.v3.Cluster: the fields about load balancing. `load_balancing` has the newer form, by extensions; a message
+that has the same fields there under another name inherits them."""
 
 from __future__ import annotations
 
@@ -6,23 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
 from ..descriptor import Message, message, optional, plain, repeated
-from ..kinds import Bool, Duration, Enum, String, Struct, UInt32, UInt64
+from ..kinds import Bool, Duration, Enum, Struct, UInt32, UInt64
 from ..nested import Nested
+from . import load_balancing
 from .core import Percent, RuntimeDouble
-from .load_balancing import MAXIMUM_RING, MAXIMUM_TABLE, METADATA_FALLBACK, SELECTOR_FALLBACK, SUBSET_FALLBACK
+from .load_balancing import MAXIMUM_RING, MAXIMUM_TABLE, METADATA_FALLBACK, SUBSET_FALLBACK
 
 _CLUSTER = "envoy.config.cluster.v3.Cluster"
 
 
 @message(f"{_CLUSTER}.LbSubsetConfig.LbSubsetSelector")
 @dataclass(eq=False, repr=False)
-class LbSubsetSelector(Message):
+class LbSubsetSelector(load_balancing.SubsetSelector):
     """Keys of host metadata whose values make subsets."""
-
-    keys: List[str] = repeated(String(), help="Below the namespace envoy.lb.")
-    fallback_policy: str = plain(SELECTOR_FALLBACK)
-    fallback_keys_subset: List[str] = repeated(String(), help="The keys to try then, for KEYS_SUBSET.")
-    single_host_per_subset: bool = plain(Bool())
 
 
 @message(f"{_CLUSTER}.LbSubsetConfig")
@@ -42,12 +39,8 @@ class LbSubsetConfig(Message):
 
 @message(f"{_CLUSTER}.SlowStartConfig")
 @dataclass(eq=False, repr=False)
-class SlowStartConfig(Message):
+class SlowStartConfig(load_balancing.SlowStartConfig):
     """A new host gets its share slowly."""
-
-    slow_start_window: Optional[float] = optional(Duration(), help="How long; default none.")
-    aggression: Optional[RuntimeDouble] = optional(Nested(RuntimeDouble), help="Above 1: faster at first. Default 1.0.")
-    min_weight_percent: Optional[Percent] = optional(Nested(Percent), help="Of the weight, at first. Default 10.")
 
 
 @message(f"{_CLUSTER}.RoundRobinLbConfig")
@@ -106,13 +99,8 @@ class LocalityWeightedLbConfig(Message):
 
 @message(f"{_CLUSTER}.CommonLbConfig.ConsistentHashingLbConfig")
 @dataclass(eq=False, repr=False)
-class ConsistentHashingLbConfig(Message):
+class ConsistentHashingLbConfig(load_balancing.ConsistentHashingLbConfig):
     """For RING_HASH and MAGLEV."""
-
-    use_hostname_for_hashing: bool = plain(Bool(), help="Hash the host's name, not its address.")
-    hash_balance_factor: Optional[int] = optional(
-        UInt32(gte=100), help="Percent of the average load that a host may have; default no bound."
-    )
 
 
 @message(f"{_CLUSTER}.CommonLbConfig", unsupported=("override_host_status",))

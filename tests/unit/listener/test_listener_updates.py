@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Callable
 
 import pytest
 
@@ -16,21 +16,6 @@ from tests.support.updates import Updated, answer, chain, echoes, says
 
 ECHO = network_filter("echo")
 NewUpdated = Callable[..., Updated]
-
-
-@pytest.fixture
-def new() -> Iterator[NewUpdated]:
-    made: List[Updated] = []
-
-    def make(*static: Json, start: bool = True, **settings: Any) -> Updated:
-        made.append(Updated(*static, **settings))
-        if start:
-            made[-1].start()
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
-        assert one.errors == []
 
 
 # -- add, same, remove -------------------------------------------------------------------------------------------------

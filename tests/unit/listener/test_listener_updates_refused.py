@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable
 
 import pytest
 
@@ -14,21 +14,6 @@ from tests.support.updates import LISTENER, Updated, answer, chain, echoes, says
 
 ECHO = network_filter("echo")
 NewUpdated = Callable[..., Updated]
-
-
-@pytest.fixture
-def new() -> Iterator[NewUpdated]:
-    made: List[Updated] = []
-
-    def make(*static: Json, start: bool = True, **settings: Any) -> Updated:
-        made.append(Updated(*static, **settings))
-        if start:
-            made[-1].start()
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
-        assert one.errors == []
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
