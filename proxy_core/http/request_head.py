@@ -79,6 +79,9 @@ def build_versionless_head(line: RequestLine, settings: Http1Settings) -> Tuple[
         raise ProtocolError("request without a version", 426, LOW_VERSION)
     head = RequestHead(method, target, HTTP_10, None, authority, scheme, path)
     head.keep_alive = False
+    if method == "CONNECT":
+        head.upgrade = "connect"
+        return head, (RAW, 0)
     head.end_stream = True
     return head, (NO_BODY, 0)
 
