@@ -1,6 +1,6 @@
 """Where a round trip, or a connection, goes: a workload on an engine under cProfile, function by function.
 
-    python3 -m perf.hotpath [rr|churn|scale] [--seconds 4] [--lines 30] [--checkout DIR]
+    python3 -m perf.hotpath [rr|churn|scale|http_rr] [--seconds 4] [--lines 30] [--checkout DIR]
 
 Two runs. The first, without a profiler, gives the true CPU time per operation. The second gives the shares:
 the profiler makes each Python call about a microsecond dearer, and calls of C functions nearly as much, so
@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .compare import engines, load, works
+from .compare import engines, load, load_http, works
+from .compare.route import Route
 
 
 class Line(NamedTuple):
@@ -29,27 +30,27 @@ class Line(NamedTuple):
 
 
 # What is called how often in each operation, to know from a profile how many there were.
-MARKS = {"rr": ("'send' of", 2), "scale": ("'send' of", 2), "churn": ("'connect", 1)}
+MARKS = {"rr": ("'send' of", 2), "scale": ("'send' of", 2), "churn": ("'connect", 1), "http_rr": ("'send' of", 2)}
 
 
 def profiled(plain: engines.Engine, directory: Path) -> Tuple[engines.Engine, Path]:
     """The engine under cProfile, and the file that it leaves when it is stopped."""
     result = directory / "profile"
 
-    def command(route: engines.Route) -> List[str]:
+    def command(route: Route) -> List[str]:
         python, *arguments = plain.command(route)
         return [python, "-m", "cProfile", "-o", str(result), *arguments]
 
-    return engines.Engine("profiled", command, plain.cwd), result
+    return engines.Engine("profiled", command, plain.cwd, plain.modes), result
 
 
 def drive(
     engine: engines.Engine, work: works.Work, directory: Path, settings: works.Settings
 ) -> works.Sample:
     """One measurement on a fresh engine."""
-    backend = load.Worker(load.echo_backend, 0)
+    backend = load.Worker(load_http.small_backend if work.backend == "http" else load.echo_backend, 0)
     try:
-        route = engines.Route(directory, engines.free_port(), backend.answer())
+        route = Route(directory, engines.free_port(), backend.answer(), work.mode)
         running = engines.Running(engine, route)
         try:
             return work.measure(running, settings)

@@ -8,8 +8,8 @@ Engines take turns (ABC ABC), each turn with a fresh process and a warm-up, and 
 the base engine of the same round; what is reported are medians over the rounds. The proxy runs on one core,
 load and backends on the others.
 
-    engines.py   how each engine is started on a config with the same meaning
-    load.py      the clients and the backends: processes of their own, standard library only
+    engines.py   how each engine is started on a config with the same meaning (bootstraps.py: Envoy's)
+    load.py      the clients and the backends: processes of their own, standard library only (load_tls.py, load_http.py)
     works.py     the workloads: what is done, and what one figure is
     process.py   what the kernel knows about a process: CPU, memory, wake-ups
     report.py    medians, ratios, the table, the JSON result with its context

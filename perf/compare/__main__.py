@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from . import engines, load, report, works
+from . import engines, load, load_http, report, works
+from .route import Route
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -52,9 +53,13 @@ class Backends:
         first = load.Worker(load.echo_backend, 0)
         echo = first.answer()
         others = [load.Worker(load.echo_backend, echo) for _ in works.shares(0)[1:]]
-        source, sink = load.Worker(load.source_backend), load.Worker(load.sink_backend)
-        self.ports = {"echo": echo, "source": source.answer(), "sink": sink.answer()}
-        self._workers = [first, *others, source, sink]
+        first_http = load.Worker(load_http.small_backend, 0)
+        http = first_http.answer()
+        others += [load.Worker(load_http.small_backend, http) for _ in works.shares(0)[1:]]
+        bulk = {"source": load.Worker(load.source_backend), "sink": load.Worker(load.sink_backend),
+                "http_bulk": load.Worker(load_http.bulk_backend)}
+        self.ports = {"echo": echo, "http": http, **{name: worker.answer() for name, worker in bulk.items()}}
+        self._workers = [first, first_http, *others, *bulk.values()]
 
     def stop(self) -> None:
         for worker in self._workers:
@@ -77,7 +82,7 @@ def take_turns(
             for work in (works.WORKS[name] for name in names):
                 for engine in found:
                     key = engine.name, work.name
-                    if key in failed or (work.filters and not engine.has_filters) or (work.tls and not engine.has_tls):
+                    if key in failed or work.mode not in engine.modes:
                         continue
                     _progress(f"round {number + 1} of {rounds}: {engine.name} at {work.name}")
                     try:
@@ -98,7 +103,7 @@ def take_turns(
 def one_turn(
     engine: engines.Engine, work: works.Work, upstream_port: int, settings: works.Settings, directory: Path
 ) -> works.Sample:
-    route = engines.Route(directory, engines.free_port(), upstream_port, work.filters, work.tls)
+    route = Route(directory, engines.free_port(), upstream_port, work.mode)
     running = engines.Running(engine, route)
     try:
         return work.measure(running, settings)

@@ -8,7 +8,6 @@ of another checkout, to compare two states of this project.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import resource
 import shutil
@@ -18,37 +17,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
-from . import load, load_tls
+from . import load, load_http, load_tls
+from .bootstraps import CERTIFICATE, KEY, write_bootstrap
+from .route import FILTERS, HTTP, HTTP_ROUTES, TCP, TLS, Route
 
 ROOT = Path(__file__).resolve().parents[2]
-CERTIFICATE = ROOT / "tests" / "support" / "certs" / "server.crt"
-KEY = CERTIFICATE.with_suffix(".key")
 START_SECONDS = 20.0
-_TYPE = "type.googleapis.com/envoy.extensions.filters.network."
-ASYNCIO_PROXY = ["-m", "perf.peers.asyncio_proxy"]
-
-
-class Route(NamedTuple):
-    """What to proxy, and a directory for the engine's files. `filters` asks for policy filters in front, `tls` for TLS
-    towards clients."""
-
-    directory: Path
-    listen_port: int
-    upstream_port: int
-    filters: bool = False
-    tls: bool = False
+ALL_MODES = frozenset((TCP, FILTERS, TLS, HTTP, HTTP_ROUTES))
 
 
 class Engine(NamedTuple):
-    """How to start one engine: `command` writes the config for a route and returns the command line."""
+    """How to start one engine: `command` writes the config for a route and returns the command line. modes: of a `Route`."""
 
     name: str
     command: Callable[[Route], List[str]]
     cwd: Path = ROOT
-    has_filters: bool = False
-    has_tls: bool = False
+    modes: FrozenSet[str] = frozenset((TCP,))
 
 
 class Unavailable(Exception):
@@ -73,7 +59,7 @@ class Running:
 
     def __init__(self, engine: Engine, route: Route) -> None:
         self.port = route.listen_port
-        self._tls = route.tls
+        self._mode = route.mode
         command = engine.command(route)
         self._log = route.directory / f"{engine.name.replace('/', '_')}.log"
         begun = time.perf_counter()
@@ -104,8 +90,10 @@ class Running:
             time.sleep(0.0005)
 
     def _answers(self) -> bool:
-        if self._tls:
+        if self._mode == TLS:
             return load_tls.answers(self.port)
+        if self._mode in (HTTP, HTTP_ROUTES):
+            return load_http.answers(self.port)
         with socket.socket() as probe:
             probe.settimeout(5.0)
             try:
@@ -130,71 +118,7 @@ def _pin_to_the_proxy_core() -> None:
     os.sched_setaffinity(0, [load.cores()[0]])
 
 
-# ---- Envoy's config, for proxy_core and Envoy
-
-
-def _address(port: int) -> Dict[str, Any]:
-    return {"socket_address": {"address": load.HOST, "port_value": port}}
-
-
-def envoy_filters() -> List[Dict[str, Any]]:
-    """Four filters that look at each connection and let it pass."""
-    everyone = {"policies": {"all": {"permissions": [{"any": True}], "principals": [{"any": True}]}}}
-    bucket = {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"}
-    return [
-        _filter("rbac", "rbac.v3.RBAC", stat_prefix="first", rules=everyone),
-        _filter("rbac", "rbac.v3.RBAC", stat_prefix="second", rules={"action": "DENY", "policies": {}}),
-        _filter(
-            "connection_limit",
-            "connection_limit.v3.ConnectionLimit",
-            stat_prefix="limit",
-            max_connections=100_000,
-        ),
-        _filter(
-            "local_ratelimit", "local_ratelimit.v3.LocalRateLimit", stat_prefix="rate", token_bucket=bucket
-        ),
-    ]
-
-
-def _filter(short: str, kind: str, **fields: Any) -> Dict[str, Any]:
-    return {"name": f"envoy.filters.network.{short}", "typed_config": {"@type": _TYPE + kind, **fields}}
-
-
-def bootstrap(route: Route, policy: Callable[[], List[Dict[str, Any]]]) -> Dict[str, Any]:
-    """The route as an Envoy bootstrap, with limits that no workload here reaches. policy: makes the filters in front."""
-    filters = policy() if route.filters else []
-    filters.append(_filter("tcp_proxy", "tcp_proxy.v3.TcpProxy", stat_prefix="main", cluster="backend"))
-    thresholds = {"max_connections": 1_000_000, "max_pending_requests": 1_000_000}
-    hosts = [{"lb_endpoints": [{"endpoint": {"address": _address(route.upstream_port)}}]}]
-    cluster = {
-        "name": "backend",
-        "type": "STATIC",
-        "connect_timeout": "5s",
-        "circuit_breakers": {"thresholds": [thresholds]},
-        "load_assignment": {"cluster_name": "backend", "endpoints": hosts},
-    }
-    listener = {
-        "name": "main",
-        "address": _address(route.listen_port),
-        "filter_chains": [{"filters": filters, **({"transport_socket": _tls_socket()} if route.tls else {})}],
-    }
-    return {
-        "admin": {"address": _address(0)},
-        "static_resources": {"listeners": [listener], "clusters": [cluster]},
-    }
-
-
-def _tls_socket() -> Dict[str, Any]:
-    sources = {"certificate_chain": {"filename": str(CERTIFICATE)}, "private_key": {"filename": str(KEY)}}
-    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
-    context = {"@type": kind, "common_tls_context": {"tls_certificates": [sources]}}
-    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
-
-
-def write_bootstrap(route: Route, policy: Callable[[], List[Dict[str, Any]]]) -> str:
-    path = route.directory / f"bootstrap-{route.listen_port}.json"
-    path.write_text(json.dumps(bootstrap(route, policy)))
-    return str(path)
+# ---- those that read Envoy's config
 
 
 def proxy_core(checkout: Optional[str] = None) -> Engine:
@@ -204,10 +128,10 @@ def proxy_core(checkout: Optional[str] = None) -> Engine:
         raise Unavailable(f"there is no proxy_core package with a __main__ in {cwd}")
 
     def command(route: Route) -> List[str]:
-        config = write_bootstrap(route, envoy_filters)
+        config = write_bootstrap(route)
         return [sys.executable, "-m", "proxy_core", "-c", config, "-l", "error"]
 
-    return Engine(f"proxy_core@{checkout}" if checkout else "proxy_core", command, cwd, has_filters=True, has_tls=True)
+    return Engine(f"proxy_core@{checkout}" if checkout else "proxy_core", command, cwd, ALL_MODES)
 
 
 def envoy() -> Engine:
@@ -215,9 +139,9 @@ def envoy() -> Engine:
     options = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "error"]
 
     def command(route: Route) -> List[str]:
-        return [binary, "-c", write_bootstrap(route, envoy_filters), *options]
+        return [binary, "-c", write_bootstrap(route), *options]
 
-    return Engine("envoy", command, has_filters=True, has_tls=True)
+    return Engine("envoy", command, modes=ALL_MODES)
 
 
 def _executable_behind(path: str) -> str:
@@ -252,20 +176,21 @@ def haproxy(splice: bool = False) -> Engine:
 
     def command(route: Route) -> List[str]:
         path = route.directory / f"haproxy-{route.listen_port}.cfg"
+        mode = "http" if route.mode == HTTP else "tcp"
         path.write_text(
             f"global\n  nbthread 1\n  maxconn {connection_limit()}\n"
-            "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"
+            f"defaults\n  mode {mode}\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"
             + ("  option splice-auto\n" if splice else "")
             + f"listen main\n  bind {load.HOST}:{route.listen_port}{_haproxy_tls(route)}\n"
             f"  server one {load.HOST}:{route.upstream_port}\n"
         )
         return [binary, "-db", "-f", str(path)]
 
-    return Engine("haproxy_splice" if splice else "haproxy", command, has_tls=True)
+    return Engine("haproxy_splice" if splice else "haproxy", command, modes=frozenset((TCP, TLS, HTTP)))
 
 
 def _haproxy_tls(route: Route) -> str:
-    if not route.tls:
+    if route.mode != TLS:
         return ""
     both = route.directory / "both.pem"
     both.write_bytes(CERTIFICATE.read_bytes() + KEY.read_bytes())
@@ -273,29 +198,43 @@ def _haproxy_tls(route: Route) -> str:
 
 
 def nginx() -> Engine:
-    """nginx with its stream module, in one process."""
+    """nginx in one process; TCP by its stream module."""
     binary = _program("NGINX", "nginx", "/usr/sbin")
     module = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
     built_in = subprocess.run([binary, "-V"], capture_output=True).stderr.decode()
-    if not module.exists() and "--with-stream " not in built_in + " ":
-        raise Unavailable("nginx has no stream module here")
+    has_stream = module.exists() or "--with-stream " in built_in + " "
 
     def command(route: Route) -> List[str]:
         path = route.directory / f"nginx-{route.listen_port}.conf"
         path.write_text(
             (f"load_module {module};\n" if module.exists() else "")
             + f"daemon off;\nmaster_process off;\npid {path}.pid;\nerror_log {path}.log error;\n"
-            "events { worker_connections 19000; }\n"
-            f"stream {{ server {{ listen {load.HOST}:{route.listen_port} backlog=4096; "
-            f"proxy_pass {load.HOST}:{route.upstream_port}; proxy_timeout 1h; }} }}\n"
+            "events { worker_connections 19000; }\n" + (_nginx_http(route) if route.mode == HTTP else _nginx_stream(route))
         )
         return [binary, "-c", str(path), "-e", f"{path}.log"]
 
-    return Engine("nginx", command)
+    return Engine("nginx", command, modes=frozenset((TCP, HTTP) if has_stream else (HTTP,)))
+
+
+def _nginx_stream(route: Route) -> str:
+    return (
+        f"stream {{ server {{ listen {load.HOST}:{route.listen_port} backlog=4096; "
+        f"proxy_pass {load.HOST}:{route.upstream_port}; proxy_timeout 1h; }} }}\n"
+    )
+
+
+def _nginx_http(route: Route) -> str:
+    return (
+        "http { access_log off; keepalive_requests 100000000; keepalive_timeout 1h; proxy_max_temp_file_size 0;\n"
+        f"client_max_body_size 0; proxy_request_buffering off; client_body_temp_path {route.directory};\n"
+        f"upstream b {{ server {load.HOST}:{route.upstream_port}; keepalive 200; keepalive_requests 100000000; }}\n"
+        f"server {{ listen {load.HOST}:{route.listen_port} backlog=4096; location / {{ proxy_pass http://b; "
+        'proxy_http_version 1.1; proxy_set_header Connection ""; } } }\n'
+    )
 
 
 def asyncio_proxy() -> Engine:
-    return Engine("asyncio", lambda route: [sys.executable, *ASYNCIO_PROXY, *_ports(route)], has_tls=True)
+    return Engine("asyncio", lambda route: [sys.executable, *_asyncio(route)], modes=frozenset((TCP, TLS, HTTP)))
 
 
 def uvloop_proxy() -> Engine:
@@ -306,12 +245,13 @@ def uvloop_proxy() -> Engine:
         there = subprocess.run([python, "-c", "import uvloop"], capture_output=True).returncode == 0
     if not there:
         raise Unavailable(f"{python} has no uvloop")
-    return Engine("uvloop", lambda route: [python, *ASYNCIO_PROXY, *_ports(route), "--uvloop"], has_tls=True)
+    return Engine("uvloop", lambda route: [python, *_asyncio(route), "--uvloop"], modes=frozenset((TCP, TLS, HTTP)))
 
 
-def _ports(route: Route) -> List[str]:
-    tls = ["--certificate", str(CERTIFICATE), "--key", str(KEY)] if route.tls else []
-    return [str(route.listen_port), str(route.upstream_port), *tls]
+def _asyncio(route: Route) -> List[str]:
+    module = "perf.peers.asyncio_http_proxy" if route.mode == HTTP else "perf.peers.asyncio_proxy"
+    tls = ["--certificate", str(CERTIFICATE), "--key", str(KEY)] if route.mode == TLS else []
+    return ["-m", module, str(route.listen_port), str(route.upstream_port), *tls]
 
 
 def _program(variable: str, name: str, *places: str) -> str:

@@ -71,7 +71,8 @@ class Worker:
 # ---- backends
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
+    """A listener on the loopback interface; 0 is any port."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -82,7 +83,7 @@ def _listen(port: int) -> socket.socket:
 
 def echo_backend(pipe: Connection, port: int) -> None:
     """Says its port, then echoes for ever. Several on one port share the connections (SO_REUSEPORT)."""
-    listener = _listen(port)
+    listener = listen(port)
     pipe.send(listener.getsockname()[1])
     listener.setblocking(False)
     poller = select.epoll()
@@ -92,7 +93,7 @@ def echo_backend(pipe: Connection, port: int) -> None:
     while True:
         for fd, _ in poller.poll():
             if fd == listening:
-                _accept_all(listener, poller, peers)
+                accept_all(listener, poller, peers)
                 continue
             peer = peers[fd]
             try:
@@ -106,7 +107,8 @@ def echo_backend(pipe: Connection, port: int) -> None:
             peer.close()
 
 
-def _accept_all(listener: socket.socket, poller: select.epoll, peers: Dict[int, socket.socket]) -> None:
+def accept_all(listener: socket.socket, poller: select.epoll, peers: Dict[int, socket.socket]) -> None:
+    """Take in whoever waits."""
     with contextlib.suppress(BlockingIOError):
         while True:
             peer, _ = listener.accept()
@@ -115,8 +117,9 @@ def _accept_all(listener: socket.socket, poller: select.epoll, peers: Dict[int, 
             poller.register(peer.fileno(), select.EPOLLIN)
 
 
-def _threaded_backend(pipe: Connection, serve: Callable[[socket.socket], None]) -> None:
-    listener = _listen(0)
+def threaded_backend(pipe: Connection, serve: Callable[[socket.socket], None]) -> None:
+    """Says its port, then serves each connection in a thread of its own."""
+    listener = listen(0)
     pipe.send(listener.getsockname()[1])
     while True:
         peer, _ = listener.accept()
@@ -131,7 +134,7 @@ def source_backend(pipe: Connection) -> None:
             pour(peer, announced(peer))
             peer.recv(1)
 
-    _threaded_backend(pipe, serve)
+    threaded_backend(pipe, serve)
 
 
 def sink_backend(pipe: Connection) -> None:
@@ -143,7 +146,7 @@ def sink_backend(pipe: Connection) -> None:
             peer.send(b".")
             peer.recv(1)
 
-    _threaded_backend(pipe, serve)
+    threaded_backend(pipe, serve)
 
 
 def announced(peer: socket.socket) -> int:
@@ -175,8 +178,11 @@ def swallow(peer: socket.socket, left: int) -> None:
 # ---- clients: each says "ready", then for each request answers with its result
 
 
-def _connect(port: int) -> socket.socket:
-    client = socket.socket()  # blocking: a socket with a timeout costs a poll() before each call
+def connect(port: int, timeout: float = 0.0) -> socket.socket:
+    """A connection. timeout: seconds, 0 = none: a socket with a timeout costs a poll() before each call."""
+    client = socket.socket()
+    if timeout:
+        client.settimeout(timeout)
     client.connect((HOST, port))
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
@@ -196,14 +202,29 @@ def requests(pipe: Connection) -> Iterator[float]:
 
 def round_trip_client(pipe: Connection, port: int, connections: int) -> None:
     """Holds `connections`, each with one message under way at a time; a request is a number of seconds."""
-    clients = [_connect(port) for _ in range(connections)]
+    clients = [connect(port) for _ in range(connections)]
     for client in clients:
         _exchange(client)
     for seconds in requests(pipe):
         pipe.send(round_trips(clients, seconds))
 
 
-def round_trips(clients: List[socket.socket], seconds: float) -> array.array[int]:
+def is_echo(data: bytes) -> bool:
+    """Whether a whole message came back."""
+    return len(data) == len(MESSAGE)
+
+
+def rest(client: socket.socket) -> bytes:
+    """More of an answer."""
+    data = client.recv(4096)
+    if not data:
+        raise ConnectionError("a part of an answer only, or none")
+    return data
+
+
+def round_trips(
+    clients: List[socket.socket], seconds: float, message: bytes = MESSAGE, is_answer: Callable[[bytes], bool] = is_echo
+) -> array.array[int]:
     """Times in nanoseconds of every round trip made in that time."""
     poller, clock = select.epoll(), time.perf_counter_ns
     by_fd = {client.fileno(): client for client in clients}
@@ -213,18 +234,19 @@ def round_trips(clients: List[socket.socket], seconds: float) -> array.array[int
     for fd, client in by_fd.items():
         poller.register(fd, select.EPOLLIN)
         sent[fd] = clock()
-        client.send(MESSAGE)
+        client.send(message)
     under_way, record, poll = len(clients), times.append, poller.poll
     while under_way:
         for fd, _ in poll(30.0):
             client = by_fd[fd]
-            if len(client.recv(4096)) != len(MESSAGE):
-                raise ConnectionError("a part of an echo only, or a closed connection")
+            data = client.recv(4096)
+            while not is_answer(data):  # rare: a proxy that sends head and body apart
+                data += rest(client)
             now = clock()
             record(now - sent[fd])
             if now < end:
                 sent[fd] = now
-                client.send(MESSAGE)
+                client.send(message)
             else:
                 under_way -= 1
     poller.close()
@@ -271,7 +293,7 @@ def bulk_client(pipe: Connection, port: int, streams: int, upload: bool) -> None
     """Moves bulk on `streams` connections at once; a request is the number of bytes of each."""
     for size in requests(pipe):
         def move(count: int = int(size)) -> None:
-            with _connect(port) as client:
+            with connect(port) as client:
                 client.send(SIZE.pack(count))
                 if upload:
                     pour(client, count)
@@ -305,7 +327,7 @@ def idle_client(pipe: Connection, port: int) -> None:
     kept: List[socket.socket] = []
     for count in requests(pipe):
         for _ in range(int(count)):
-            client = _connect(port)
+            client = connect(port)
             _exchange(client)
             kept.append(client)
         pipe.send(None)

@@ -10,6 +10,11 @@ scale      as rr with 5,000 connections, all in use
 tls_rr     as rr, the engine ends TLS; 50 connections, one cipher for all engines (engines that can)
 tls_bulk   as bulk_down, the engine ends TLS
 filters    as rr with four policy filters in front of tcp_proxy (engines that speak Envoy's config)
+http_rr    CPU per small keep-alive HTTP/1.1 request, 50 connections
+http_down  CPU per GB of response bodies of 1 MB, 4 kept connections
+http_up    CPU per GB of request bodies of 1 MB
+http_idle  as idle, a kept HTTP connection that has had one request
+http_routes  as http_rr with 1,000 routes, of which the last one matches
 """
 
 from __future__ import annotations
@@ -19,8 +24,9 @@ import contextlib
 import time
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from . import load, load_tls, process
+from . import load, load_http, load_tls, process
 from .engines import Running
+from .route import FILTERS, HTTP, HTTP_ROUTES, TCP, TLS
 
 SETTLE_SECONDS = 0.05  # for the work that an engine does after the client has seen the last byte
 
@@ -59,8 +65,7 @@ class Work(NamedTuple):
     unit: str
     backend: str
     measure: Callable[[Running, Settings], Sample]
-    filters: bool = False
-    tls: bool = False
+    mode: str = TCP
 
 
 @contextlib.contextmanager
@@ -129,12 +134,16 @@ def churn(engine: Running, settings: Settings) -> Sample:
         return _timed(engine, workers, settings)
 
 
-def _bulk(engine: Running, settings: Settings, upload: bool, tls: bool = False) -> Sample:
-    streams = 4
-    if tls:
-        worker = load.Worker(load_tls.bulk_client, engine.port, streams)
-    else:
-        worker = load.Worker(load.bulk_client, engine.port, streams, upload)
+def http_round_trips(engine: Running, settings: Settings, connections: int = 50) -> Sample:
+    workers = [load.Worker(load_http.round_trip_client, engine.port, share) for share in shares(connections)]
+    with clients(workers):
+        return _timed(engine, workers, settings)
+
+
+STREAMS = 4
+
+
+def _bulk(engine: Running, settings: Settings, worker: load.Worker) -> Sample:
     with clients([worker]) as workers:
         ask_all(workers, settings.bulk_bytes // 8)
         time.sleep(SETTLE_SECONDS)
@@ -143,7 +152,7 @@ def _bulk(engine: Running, settings: Settings, upload: bool, tls: bool = False) 
         elapsed = time.perf_counter() - begun
         time.sleep(SETTLE_SECONDS)
         used = process.cpu(engine.pid).since(before)
-    gigabytes = streams * settings.bulk_bytes / 1e9
+    gigabytes = STREAMS * settings.bulk_bytes / 1e9
     return Sample(
         value=used.total / gigabytes,
         user=used.user / gigabytes,
@@ -154,19 +163,35 @@ def _bulk(engine: Running, settings: Settings, upload: bool, tls: bool = False) 
 
 
 def bulk_down(engine: Running, settings: Settings) -> Sample:
-    return _bulk(engine, settings, upload=False)
+    return _bulk(engine, settings, load.Worker(load.bulk_client, engine.port, STREAMS, False))
 
 
 def tls_bulk(engine: Running, settings: Settings) -> Sample:
-    return _bulk(engine, settings, upload=False, tls=True)
+    return _bulk(engine, settings, load.Worker(load_tls.bulk_client, engine.port, STREAMS))
 
 
 def bulk_up(engine: Running, settings: Settings) -> Sample:
-    return _bulk(engine, settings, upload=True)
+    return _bulk(engine, settings, load.Worker(load.bulk_client, engine.port, STREAMS, True))
+
+
+def http_down(engine: Running, settings: Settings) -> Sample:
+    return _bulk(engine, settings, load.Worker(load_http.bulk_client, engine.port, STREAMS, False))
+
+
+def http_up(engine: Running, settings: Settings) -> Sample:
+    return _bulk(engine, settings, load.Worker(load_http.bulk_client, engine.port, STREAMS, True))
 
 
 def idle(engine: Running, settings: Settings) -> Sample:
-    with clients([load.Worker(load.idle_client, engine.port)]) as workers:
+    return _idle(engine, settings, load.Worker(load.idle_client, engine.port))
+
+
+def http_idle(engine: Running, settings: Settings) -> Sample:
+    return _idle(engine, settings, load.Worker(load_http.idle_client, engine.port))
+
+
+def _idle(engine: Running, settings: Settings, worker: load.Worker) -> Sample:
+    with clients([worker]) as workers:
         ask_all(workers, 1)
         time.sleep(SETTLE_SECONDS)
         before = process.resident_kib(engine.pid)
@@ -195,9 +220,14 @@ WORKS: Dict[str, Work] = {
         Work("idle", "KiB/connection", "echo", idle),
         Work("start", "ms to first answer", "echo", start),
         Work("scale", "us CPU/round trip", "echo", many_round_trips),
-        Work("tls_rr", "us CPU/round trip", "echo", tls_round_trips, tls=True),
-        Work("tls_bulk", "s CPU/GB", "source", tls_bulk, tls=True),
-        Work("filters", "us CPU/round trip", "echo", round_trips, filters=True),
+        Work("tls_rr", "us CPU/round trip", "echo", tls_round_trips, mode=TLS),
+        Work("tls_bulk", "s CPU/GB", "source", tls_bulk, mode=TLS),
+        Work("filters", "us CPU/round trip", "echo", round_trips, mode=FILTERS),
+        Work("http_rr", "us CPU/request", "http", http_round_trips, mode=HTTP),
+        Work("http_down", "s CPU/GB", "http_bulk", http_down, mode=HTTP),
+        Work("http_up", "s CPU/GB", "http_bulk", http_up, mode=HTTP),
+        Work("http_idle", "KiB/connection", "http", http_idle, mode=HTTP),
+        Work("http_routes", "us CPU/request", "http", http_round_trips, mode=HTTP_ROUTES),
     )
 }
 DEFAULT_WORKS = ["rr", "churn", "bulk_down", "bulk_up", "idle", "start", "scale"]

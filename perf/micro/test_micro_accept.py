@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from perf.compare.engines import envoy_filters
+from perf.compare.bootstraps import policy_filters
 from proxy_core.config.load import decode_bootstrap
 from proxy_core.network.address import Address
 from proxy_core.server.extensions import Extensions
@@ -73,13 +73,13 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-@pytest.mark.parametrize("bench", [[ECHO], [*envoy_filters(), ECHO]], indirect=True, ids=["echo", "4 filters, echo"])
+@pytest.mark.parametrize("bench", [[ECHO], [*policy_filters(), ECHO]], indirect=True, ids=["echo", "4 filters, echo"])
 def test_a_connection_comes_and_goes(benchmark: BenchmarkFixture, bench: Bench) -> None:
     benchmark(bench.connection)
 
 
 @pytest.mark.parametrize(
-    "bench", [[TCP_PROXY], [*envoy_filters(), TCP_PROXY]], indirect=True, ids=["tcp_proxy", "4 filters, tcp_proxy"]
+    "bench", [[TCP_PROXY], [*policy_filters(), TCP_PROXY]], indirect=True, ids=["tcp_proxy", "4 filters, tcp_proxy"]
 )
 def test_a_session_comes_and_goes(benchmark: BenchmarkFixture, bench: Bench) -> None:
     benchmark(bench.connection, proxied=True)
