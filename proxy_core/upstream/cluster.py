@@ -1,6 +1,6 @@
 """A cluster: a named set of hosts with a balancing policy, breakers and stats. Mirrors `Upstream::ClusterImplBase`.
 
-Its hosts come from a `discovery` and are chosen by a balancer; `problems` refuses what is not there yet, with the path.
+Its hosts come from a `discovery` and are chosen by a balancer; `problems` refuses what can't be done, with the path.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..observe.log import Seldom, component_logger
 from ..observe.stat_names import ClusterStats
 from ..observe.stats import Scope
 from .balancer import PickContext, Surroundings
+from .balancer.ahead import Ahead
 from .balancer.factory import make_balancer
 from .balancer.policies import problems as balancing_problems
 from .breaker import CircuitBreakers
@@ -28,6 +29,8 @@ from .host_limit import HostLimit
 from .host_set import HostSet, by_priority
 from .initialization import Initialization
 from .monitor import Monitor
+from .pool_api import HostPools
+from .preconnect import ratios_of
 from .priority_load import DEFAULT_OVERPROVISIONING
 from .transport import NewTransport, TransportMatches
 
@@ -49,9 +52,10 @@ class Cluster:
         transport_matches: what `new_transport` is for each host; None = the same for all."""
         self.config = config
         self.new_transport = new_transport if transport_matches is None else transport_matches.new_transport
-        self._transport_matches = transport_matches
+        self.transport_matches = transport_matches
         self.name = config.name
         self.observability_name = config.alt_stat_name or config.name
+        self.scope = scope
         self.stats = ClusterStats(scope)
         self.counters = ByteCounters(self.stats.upstream_cx_rx_bytes_total, self.stats.upstream_cx_tx_bytes_total)
         self.flow = FlowCounters(
@@ -63,15 +67,22 @@ class Cluster:
         self.breakers = self._breakers("DEFAULT")
         self.high_breakers = self._breakers("HIGH")
         self.host_limit = _host_limit(config)
+        self.ratios = ratios_of(config)
+        self.preconnects = self.ratios.ask_for_more
+        self.pools: List[HostPools] = []  # that keep connections to its hosts; they register themselves
+        self.http: Optional[HostPools] = None  # those for HTTP among them, once there are any
         self.hosts: List[Host] = []
         assignment = config.load_assignment
         self.policy: Optional[LoadAssignmentPolicy] = assignment.policy if assignment is not None else None
         self._tell_overflow = Seldom()
         made = make_balancer(config, scope, surroundings, lambda: self.stats.upstream_rq_active.value)
         self._balancer = made.balancer
+        self._ahead: Optional[Ahead] = None
+        if self.ratios.look_ahead and made.can_look_ahead:
+            self._balancer = self._ahead = Ahead(made.balancer)
         self.uses_info = isinstance(discovery, OriginalDstDiscovery)  # whether the connection itself does
         if isinstance(discovery, OriginalDstDiscovery):
-            self._balancer = discovery
+            self._balancer, self._ahead = discovery, None
         self.uses_hash = made.uses_hash  # whether the hash of a `PickContext` counts
         self.uses_criteria = made.uses_criteria
         self.host_sets: List[HostSet] = by_priority([])
@@ -99,6 +110,7 @@ class Cluster:
         if self.monitor is not None:
             self.monitor.close()
         self._balancer.update(by_priority([]))
+        self.drain(self.hosts)
 
     def _on_first_hosts(self) -> None:
         if self.monitor is None:
@@ -137,13 +149,18 @@ class Cluster:
         if self.monitor is not None:
             self.monitor.on_members(change.added, change.removed)
         self.stats.membership_change.inc(len(change.touched))  # once per priority, as in Envoy
-        if self._transport_matches is None:
+        if self.transport_matches is None:
             self.stats.default_total_match_count.inc(len(change.added))  # each host finds the default transport socket
         else:
-            self._transport_matches.count(change.added)
+            self.transport_matches.count(change.added)
         if self.initialization.is_complete:
             self.on_update()
         self.refresh()
+        common = self.config.common_lb_config
+        if common is not None and common.close_connections_on_host_set_change and (change.added or change.removed):
+            self.drain([*change.hosts, *change.removed])
+        else:
+            self.drain(change.removed)
 
     def refresh(self) -> None:
         """Hosts came or went, or a host's health, weight, metadata or place is another one: balance anew."""
@@ -159,6 +176,17 @@ class Cluster:
         self.stats.membership_degraded.set(sum(len(each.degraded) for each in sets))
         self.stats.membership_excluded.set(sum(len(each.excluded) for each in sets))
 
+    def drain(self, hosts: Sequence[Host]) -> None:
+        """Connections to these hosts that nobody uses are closed, and no other one is given to anybody again."""
+        for pool in self.pools:
+            for host in hosts:
+                pool.drain(host)
+
+    @property
+    def may_connect(self) -> bool:
+        """Whether one more session may have a connection: a breaker that is full of connections which nobody uses is not."""
+        return self.breakers.connections.can_create or any(pool.has_spare for pool in self.pools)
+
     def tell_overflow(self, why: str, now: float) -> None:
         """A breaker refused a connection: a limit of 1024 that nobody set must not have to be guessed. Once a minute."""
         if self._tell_overflow.due(now):
@@ -167,6 +195,15 @@ class Cluster:
     def pick_host(self, context: Optional[PickContext] = None) -> Optional[Host]:
         """The host for one more connection; None when there is none. context: None = nothing is known that could count."""
         return self._balancer.pick(context)
+
+    def pick_other_host(self, context: Optional[PickContext], tried: Sequence[Host]) -> Optional[Host]:
+        """As `pick_host`, for a session whose connections to the hosts `tried`, in this order, have failed: another one, if the
+        balancer has any, and when all were tried all over again. Envoy may pick the same at once."""
+        return self.pick_host((context or PickContext()).avoiding(tried[len(tried) - len(tried) % max(1, len(self.hosts)):]))
+
+    def pick_ahead(self) -> Optional[Host]:
+        """Where a session that is not there yet will go; None when that can't be told."""
+        return self._ahead.pick_ahead() if self._ahead is not None else None
 
     def _breakers(self, priority: str) -> CircuitBreakers:
         gauges = self.stats.default_breakers if priority == "DEFAULT" else self.stats.high_breakers
@@ -198,16 +235,5 @@ def settings_for(config: ClusterConfig, base: ConnectionSettings) -> ConnectionS
 
 
 def problems(config: ClusterConfig, path: str) -> List[Problem]:
-    """What this cluster asks for that is not there yet."""
-    found = discovery_problems(config, path)
-    found += balancing_problems(config, path)
-    preconnect = config.preconnect_policy
-    for name in ("per_upstream_preconnect_ratio", "predictive_preconnect_ratio") if preconnect is not None else ():
-        if (getattr(preconnect, name) or 1) > 1:
-            text = "preconnecting is not supported by proxy_core: remove this, or set it to 1"
-            found.append(Problem(f"{path}.preconnect_policy.{name}", text))
-    assignment = config.load_assignment
-    if assignment is not None and assignment.policy is not None and assignment.policy.drop_overloads:
-        where = f"{path}.load_assignment.policy.drop_overloads"
-        found.append(Problem(where, "drop_overloads is not supported by proxy_core yet"))
-    return found
+    """What this cluster asks for that can't be done. path: where it stands."""
+    return [*discovery_problems(config, path), *balancing_problems(config, path)]

@@ -9,7 +9,7 @@ from typing import Final
 from ..network.close import NO_FLUSH
 from ..network.table import ConnectionTable
 from .host import Host
-from .tcp_pool import PooledConnection
+from .host_connection import HostConnection
 
 REASON: Final = "the host has failed: close_connections_on_host_health_failure"
 
@@ -21,7 +21,7 @@ def close_connections(table: ConnectionTable, host: Host) -> int:
     """
     count = 0
     for connection in table.live():
-        if any(isinstance(one, PooledConnection) and one.host is host for one in connection.callbacks):
+        if any(isinstance(one, HostConnection) and one.host is host for one in connection.callbacks):
             connection.close(NO_FLUSH, config=REASON)  # without details: Envoy's access log shows none
             count += 1
     return count

@@ -26,12 +26,12 @@ class HostLimit:
     """The limit of one cluster, for DEFAULT priority."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._queues: Dict[Host, Deque[Waiting]] = {}  # none is empty
 
     def is_reached(self, host: Host) -> bool:
         """Whether one more connection to `host` goes beyond the limit, also if it may be made all the same."""
-        return host in self._queues or host.counters.cx_active >= self._limit
+        return host in self._queues or host.counters.cx_active >= self.limit
 
     def must_wait(self, host: Host) -> bool:
         """Whether one more connection to `host` is too many now, or others wait already."""
@@ -55,7 +55,7 @@ class HostLimit:
 
     def _has_room(self, host: Host) -> bool:
         in_use = host.counters.cx_active
-        return in_use < self._limit or not in_use
+        return in_use < self.limit or not in_use
 
     def _serve(self, host: Host) -> None:
         while host in self._queues and self._has_room(host):

@@ -185,6 +185,8 @@ class ClusterMonitor:
             self._host_failed(host)
 
     def _host_failed(self, host: Host) -> None:
+        if self._cluster is not None:
+            self._cluster.drain([host])
         if self._config.close_connections_on_host_health_failure:
             close_connections(self._monitors.table, host)
 

@@ -30,11 +30,8 @@ class Match(NamedTuple):
     new_transport: Optional[NewTransport]
     counter: Counter
 
-    def fits(self, host: Host) -> bool:
-        """Whether the host has all that is wanted."""
-        if not self.wanted:
-            return True
-        labels = host.metadata.get(MATCH_NAMESPACE) or {}
+    def fits(self, labels: Mapping[str, Any]) -> bool:
+        """Whether all that is wanted is among them."""
         return all(key in labels and _same(labels[key], value) for key, value in self.wanted.items())
 
 
@@ -46,16 +43,30 @@ class TransportMatches:
 
     def new_transport(self, info: StreamInfo, host: Host) -> Transport:
         """For one connection."""
-        chosen = self._of(host).new_transport
-        return RAW if chosen is None else chosen(info, host)
+        return _made(self._of(_labels(host)), info, host)
+
+    def for_labels(self, labels: Mapping[str, Any], info: StreamInfo, host: Host) -> Transport:
+        """For one connection that says itself what is to fit, whatever the host has. Counts each of them, as Envoy does."""
+        match = self._of(labels)
+        match.counter.inc()
+        return _made(match, info, host)
 
     def count(self, hosts: Sequence[Host]) -> None:
         """These are new."""
         for host in hosts:
-            self._of(host).counter.inc()
+            self._of(_labels(host)).counter.inc()
 
-    def _of(self, host: Host) -> Match:
-        return next(match for match in self._matches if match.fits(host))
+    def _of(self, labels: Mapping[str, Any]) -> Match:
+        return next(match for match in self._matches if match.fits(labels))
+
+
+def _labels(host: Host) -> Mapping[str, Any]:
+    labels: Mapping[str, Any] = host.metadata.get(MATCH_NAMESPACE) or {}
+    return labels
+
+
+def _made(match: Match, info: StreamInfo, host: Host) -> Transport:
+    return RAW if match.new_transport is None else match.new_transport(info, host)
 
 
 def _same(one: Any, other: Any) -> bool:

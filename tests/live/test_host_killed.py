@@ -73,10 +73,10 @@ def redises(tmp_path: Path) -> Iterator[List[Redis]]:
 
 
 def proxy_to(ports: List[int], check: Dict[str, Any], access_log: Optional[Path] = None) -> Dict[str, Any]:
-    """A proxy that asks each host every 50 ms, ejects on refused connections, and tries up to 20 times: the next
-    host in turn may be the dead one again, since other clients take turns too."""
+    """A proxy that asks each host every 50 ms, ejects on refused connections, and tries up to 3 times, each time another
+    host."""
     listener = tcp_listener("main", "c", access_log)
-    listener["filter_chains"][0]["filters"][0]["typed_config"]["max_connect_attempts"] = 20
+    listener["filter_chains"][0]["filters"][0]["typed_config"]["max_connect_attempts"] = 3
     often = {
         "timeout": "2s", "interval": "0.05s", "no_traffic_interval": "0.05s", "healthy_threshold": 2, "unhealthy_threshold": 2,
     }

@@ -86,15 +86,15 @@ class HappyEyeballsConfig(Message):
     )
 
 
-@message(
-    "envoy.config.cluster.v3.UpstreamConnectionOptions",
-    unsupported=("set_local_interface_name_on_upstream_connections",),
-)
+@message("envoy.config.cluster.v3.UpstreamConnectionOptions")
 @dataclass(eq=False, repr=False)
 class UpstreamConnectionOptions(Message):
     """Options of upstream connections."""
 
     tcp_keepalive: Optional[TcpKeepalive] = optional(Nested(TcpKeepalive))
+    set_local_interface_name_on_upstream_connections: bool = plain(
+        Bool(), help="Of no effect: it is for extensions of one's own in Envoy."
+    )
     happy_eyeballs_config: Optional[HappyEyeballsConfig] = optional(Nested(HappyEyeballsConfig))
 
 
@@ -113,10 +113,24 @@ class TransportSocketMatch(Message):
 @message("envoy.config.cluster.v3.Cluster.PreconnectPolicy")
 @dataclass(eq=False, repr=False)
 class PreconnectPolicy(Message):
-    """How many connections are made before they are needed. None are, so anything but 1 is refused."""
+    """How many connections are made before they are needed."""
 
-    per_upstream_preconnect_ratio: Optional[float] = optional(Double(gte=1, lte=3), help="Only 1, the default.")
-    predictive_preconnect_ratio: Optional[float] = optional(Double(gte=1, lte=3), help="Only 1; default 0.")
+    per_upstream_preconnect_ratio: Optional[float] = optional(
+        Double(gte=1, lte=3), help="Connections for each client of a host, its own included; default 1."
+    )
+    predictive_preconnect_ratio: Optional[float] = optional(
+        Double(gte=1, lte=3), help="The same over all hosts, at those whose turn is next: ROUND_ROBIN and RANDOM; default 0."
+    )
+
+
+@message(
+    "envoy.config.cluster.v3.TrackClusterStats", unsupported=("request_response_sizes", "per_endpoint_stats"),
+)
+@dataclass(eq=False, repr=False)
+class TrackClusterStats(Message):
+    """Stats that cost more than others."""
+
+    timeout_budgets: bool = plain(Bool(), help="How much of the route's timeout requests take.")
 
 
 @message("envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions")
@@ -125,7 +139,7 @@ class TcpProtocolOptions(Message):
     """Options of the pool of TCP connections."""
 
     idle_timeout: Optional[float] = optional(
-        Duration(), help="Of connections that wait for a client: of no effect, since none do."
+        Duration(), help="Of connections that wait for a client (preconnect_policy); default 10min, 0s = never."
     )
 
 
@@ -135,8 +149,7 @@ class TcpProtocolOptions(Message):
         "max_requests_per_connection", "http_protocol_options", "http2_protocol_options", "dns_resolvers",
         "protocol_selection", "common_http_protocol_options", "filters", "lrs_server",
         "use_tcp_for_dns_lookups",
-        "upstream_http_protocol_options", "track_timeout_budgets", "upstream_config", "track_cluster_stats",
-        "connection_pool_per_downstream_connection",
+        "upstream_http_protocol_options", "track_timeout_budgets", "upstream_config",
         "dns_resolution_config",
         "lrs_report_endpoint_metrics", "transport_socket_matcher",
         "per_connection_buffer_high_watermark_timeout", "stats_matcher", "queuing_policies",
@@ -211,6 +224,10 @@ class Cluster(Message):
         Nested(TypedExtensionConfig), help="The system's resolver is used in any case."
     )
     preconnect_policy: Optional[PreconnectPolicy] = optional(Nested(PreconnectPolicy))
+    track_cluster_stats: Optional[TrackClusterStats] = optional(Nested(TrackClusterStats))
+    connection_pool_per_downstream_connection: bool = plain(
+        Bool(), help="For HTTP: no connection serves two clients."
+    )
     round_robin_lb_config: Optional[RoundRobinLbConfig] = optional(Nested(RoundRobinLbConfig), oneof="lb_config")
     dns_jitter: Optional[float] = optional(
         Duration(gte=0), deprecated=True, help="At random up to this much later; default 0s."

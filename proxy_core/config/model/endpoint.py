@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Optional
 
-from ..descriptor import Message, mapping, message, optional, plain, repeated
+from ..descriptor import Message, Report, mapping, message, optional, plain, repeated
 from ..kinds import Bool, Duration, String, UInt32
 from ..nested import Nested
 from .address import Address
@@ -85,10 +85,18 @@ class DropOverload(Message):
 class LoadAssignmentPolicy(Message):
     """How much health a priority needs."""
 
-    drop_overloads: List[DropOverload] = repeated(Nested(DropOverload))
+    drop_overloads: List[DropOverload] = repeated(
+        Nested(DropOverload), help="Of HTTP requests only; at most one."
+    )
     overprovisioning_factor: Optional[int] = optional(UInt32(gte=1), help="Percent; default 140.")
     endpoint_stale_after: Optional[float] = optional(Duration(gt=0), help="Only for discovered hosts.")
     weighted_priority_health: bool = plain(Bool())
+
+    def check(self, report: Report) -> None:
+        """Envoy's rule."""
+        count = len(self.drop_overloads)
+        if count > 1:
+            report("drop_overloads", f"Cluster drop_overloads config has {count} categories. Envoy only support one.")
 
 
 @message("envoy.config.endpoint.v3.ClusterLoadAssignment")

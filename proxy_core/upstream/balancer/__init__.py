@@ -1,5 +1,6 @@
 """Who is next: one file per policy. A balancer is given the hosts when they change and asked once per connection.
 
+    ahead           remembers picks that were made in advance, for preconnecting
     subset          picks the balancer of a subset of the hosts, by their metadata
       by_priority   picks a list: a priority, its healthy or degraded hosts, or one locality of these
         round_robin, least_request, random_hosts      pick a host of the list
@@ -12,11 +13,14 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Collection, Final, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from ...observe.stream_info import StreamInfo
 from ..host import Host
 from ..host_set import HostSet
+
+# To avoid a host that LEAST_REQUEST prefers, because nothing is connected to it: of two, three picks in four are that one.
+MOST_PICKS: Final = 50
 
 Criteria = Tuple[Tuple[str, Any], ...]
 """What the metadata of a host must say, below "envoy.lb": (key, value as `criteria.frozen` makes it), sorted by key."""
@@ -45,6 +49,10 @@ class PickContext:
     def with_criteria(self, criteria: Criteria) -> PickContext:
         """The same for another subset."""
         return PickContext(self.hash, criteria, self.rejects, self.most_attempts, self.info)
+
+    def avoiding(self, tried: Collection[Host]) -> PickContext:
+        """The same, but rather none of these."""
+        return PickContext(self.hash, self.criteria, tried.__contains__, MOST_PICKS, self.info)
 
 
 class Balancer(Protocol):

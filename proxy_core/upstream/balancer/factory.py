@@ -29,11 +29,13 @@ DEFAULT_LEAST_WEIGHT = 10  # percent, of a host in slow start
 
 
 class MadeBalancer(NamedTuple):
-    """uses_hash, uses_criteria: what of a `PickContext` can make a difference."""
+    """uses_hash, uses_criteria: what of a `PickContext` can make a difference. can_look_ahead: whether the next picks are known
+    before they are asked for."""
 
     balancer: Balancer
     uses_hash: bool
     uses_criteria: bool
+    can_look_ahead: bool
 
 
 def make_balancer(config: ClusterConfig, scope: Scope, surroundings: Surroundings, active: Callable[[], int]) -> MadeBalancer:
@@ -49,7 +51,10 @@ def make_balancer(config: ClusterConfig, scope: Scope, surroundings: Surrounding
     policy = policy_of(config)
     assert policy is not None, "policies.problems() was not asked"
     makers = _Makers(common, scope, active)
-    return MadeBalancer(makers.balancer(policy), _uses_hash(policy), isinstance(policy, policies.Subset))
+    return MadeBalancer(
+        makers.balancer(policy), _uses_hash(policy), isinstance(policy, policies.Subset),
+        isinstance(policy, (policies.RoundRobin, policies.Random)),
+    )
 
 
 class _Makers:

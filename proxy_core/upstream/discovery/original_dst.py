@@ -2,15 +2,17 @@
 balancer.
 
 The address is, in this order: the object that a filter left on the connection
-(`envoy.network.transport_socket. original_dst_address`), or the dialled address that a listener filter
-restored (`original_dst`, `proxy_protocol`). A host is made for it when it is first asked for, and dropped
-after a `cleanup_interval` in which nothing was connected to it.
+(`envoy.network.transport_socket.original_dst_address`), what a filter left in the dynamic metadata at
+`metadata_key`, or the dialled address that a listener filter restored (`original_dst`, `proxy_protocol`).
+Metadata that is no address counts in `original_dst_host_invalid`, and the next in order is taken. A host is made for
+the address when it is first asked for, and dropped after a `cleanup_interval` in which nothing was connected to it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Final, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Final, Mapping, Optional, Sequence, Set
 
+from ...config.model.metadata import MetadataKey
 from ...event.reactor import Reactor
 from ...event.timers import Timer
 from ...network.address import Address
@@ -35,6 +37,7 @@ class OriginalDstDiscovery:
         self._reactor = reactor
         self._target: Optional[Target] = None
         self._port: Optional[int] = None
+        self._metadata_key: Optional[MetadataKey] = None
         self._hosts: Dict[str, Host] = {}
         self._used: Set[str] = set()  # since the last look
         self._timer: Optional[Timer] = None
@@ -46,7 +49,9 @@ class OriginalDstDiscovery:
         self._target = target
         self._interval = config.cleanup_interval or DEFAULT_CLEANUP_INTERVAL
         options = config.original_dst_lb_config
-        self._port = options.upstream_port_override if options is not None else None
+        if options is not None:
+            self._port = options.upstream_port_override
+            self._metadata_key = options.metadata_key
         on_initialized()
 
     def release(self, host: Host) -> None:
@@ -65,14 +70,29 @@ class OriginalDstDiscovery:
     def pick(self, context: Optional[PickContext] = None) -> Optional[Host]:
         """`Balancer`: the host that the connection wants; None when nothing says which."""
         info = context.info if context is not None else None
-        address = wanted_address(info) if info is not None else None
-        if address is None or self._target is None:
+        if info is None or self._target is None:
+            return None
+        address = self._wanted_address(info, self._target)
+        if address is None:
             return None
         if self._port is not None:
             address = Address.from_ip(address.ip, self._port)
         self._used.add(address.text)
         host = self._hosts.get(address.text)
         return host if host is not None else self._add(self._target, address)
+
+    def _wanted_address(self, info: StreamInfo, target: Target) -> Optional[Address]:
+        """Where the client wanted to go, or was sent to; None when nothing says so."""
+        override: Any = info.filter_state.get(FILTER_STATE_KEY)
+        if override is not None:
+            return parse_address(str(getattr(override, "value", override)))
+        text = value_at(info.dynamic_metadata, self._metadata_key) if self._metadata_key is not None else None
+        if isinstance(text, str) and text:
+            address = parse_address(text)
+            if address is not None:
+                return address
+            target.stats.original_dst_host_invalid.inc()
+        return parse_address(info.downstream_local_address) if info.local_address_restored else None
 
     def _add(self, target: Target, address: Address) -> Host:
         host = self._hosts[address.text] = Host(address, hostname=f"{target.name}{address}")
@@ -101,12 +121,12 @@ class OriginalDstDiscovery:
             self._timer = self._reactor.after(self._interval, self._clean_up)
 
 
-def wanted_address(info: StreamInfo) -> Optional[Address]:
-    """Where the client wanted to go; None when nothing says so."""
-    override: Any = info.filter_state.get(FILTER_STATE_KEY)
-    if override is not None:
-        return parse_address(str(getattr(override, "value", override)))
-    return parse_address(info.downstream_local_address) if info.local_address_restored else None
+def value_at(metadata: Mapping[str, Any], key: MetadataKey) -> Any:
+    """What stands there; None when there is nothing."""
+    found: Any = metadata.get(key.key)
+    for segment in key.path:
+        found = found.get(segment.key) if isinstance(found, Mapping) else None
+    return found
 
 
 def parse_address(text: str) -> Optional[Address]:

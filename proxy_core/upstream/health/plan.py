@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, List, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from ...config.model.cluster import Cluster as ClusterConfig
 from ...config.model.health_check import HealthCheck, Redis
@@ -25,7 +25,8 @@ from .tcp import TcpKind
 @dataclasses.dataclass
 class Plan:
     """scope, stats: of this check. timeout: seconds for an answer. reuse: whether connections are kept between probes.
-    protocols: for ALPN, instead of what the transport socket says; empty for that."""
+    protocols: for ALPN, instead of what the transport socket says; empty for that. labels: what is looked for in the cluster's
+    `transport_socket_matches`, None = what the host has."""
 
     cluster_config: ClusterConfig
     kind: Kind
@@ -34,6 +35,7 @@ class Plan:
     rules: Rules
     reuse: bool
     protocols: Sequence[str]
+    labels: Optional[Mapping[str, Any]]
     scope: Scope
     stats: HealthCheckStats
     log: EventLog
@@ -69,7 +71,7 @@ def make_plan(
     protocols: List[str] = config.tls_options.alpn_protocols if config.tls_options is not None else []
     return Plan(
         cluster, kind, config.timeout, intervals, rules, config.reuse_connection is not False, protocols,
-        scope, stats, log,
+        config.transport_socket_match_criteria, scope, stats, log,
     )
 
 

@@ -17,6 +17,7 @@ from ...network.close import ABORT
 from ...network.connection import Connection
 from ...network.settings import ByteCounters
 from ...network.table import ConnectionTable
+from ...network.transport import RAW, Transport
 from ...observe.filter_state import APPLICATION_PROTOCOLS
 from ...observe.stats import Counter
 from ...observe.stream_info import REMOTE_RESET, StreamInfo
@@ -64,12 +65,15 @@ class Environment:
         info = StreamInfo(self._table.next_id(), self._wall_clock(), self.reactor.now)
         if plan.protocols:
             info.set_filter_state(APPLICATION_PROTOCOLS, plan.protocols)
-        if cluster.new_transport is None:
-            connection = Connection(info.connection_id, self.reactor, sock, info, cluster.settings, self._counters)
-        else:
-            transport = cluster.new_transport(info, host)
-            connection = Connection(info.connection_id, self.reactor, sock, info, cluster.settings, self._counters, transport)
+        transport = self._transport(plan, info, host)
+        connection = Connection(info.connection_id, self.reactor, sock, info, cluster.settings, self._counters, transport)
         return ProbeConnection(connection, plan, host, address, user)
+
+    def _transport(self, plan: Plan, info: StreamInfo, host: Host) -> Transport:
+        cluster = self.cluster
+        if plan.labels is not None and cluster.transport_matches is not None:
+            return cluster.transport_matches.for_labels(plan.labels, info, host)
+        return RAW if cluster.new_transport is None else cluster.new_transport(info, host)
 
 
 class ProbeConnection:

@@ -10,13 +10,14 @@ from proxy_core.config.decode import decode
 from proxy_core.config.model.cluster import Cluster as ClusterConfig
 from proxy_core.config.model.cluster import Thresholds
 from proxy_core.config.registry import TypeRegistry
+from proxy_core.errors import ConfigError
 from proxy_core.network.settings import DEFAULT_BUFFER_LIMIT, ConnectionSettings
 from proxy_core.observe.stat_names import BreakerStats
 from proxy_core.observe.stats import Gauge, StatsStore
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.breaker import DEFAULT_LIMITS, CircuitBreakers, Resource
 from proxy_core.upstream.cluster import DEFAULT_CONNECT_TIMEOUT, Cluster, problems, settings_for
 from proxy_core.upstream.manager import ClusterManager
-from tests.support.clock import FakeClock
 from tests.support.engine import Json, address, cluster, pipe
 
 
@@ -25,7 +26,7 @@ def configured(config: Json) -> ClusterConfig:
 
 
 def manager() -> ClusterManager:
-    return ClusterManager(StatsStore(FakeClock()), ConnectionSettings(flush_timeout=7.0))
+    return ClusterManager(StatsStore(SimulatedClock()), ConnectionSettings(flush_timeout=7.0))
 
 
 def made(config: Json) -> Cluster:
@@ -53,7 +54,7 @@ def test_a_limit_of_zero_is_reached_from_the_start_though_its_gauge_is_written_a
 
 
 def test_what_remains_is_counted_where_track_remaining_asks_for_it_and_listed_nowhere_else() -> None:
-    store = StatsStore(FakeClock())
+    store = StatsStore(SimulatedClock())
     thresholds = [{"max_connections": 2, "track_remaining": True, "max_connection_pools": 7}, {"priority": "HIGH"}]
     config = cluster(address(1), name="c", circuit_breakers={"thresholds": thresholds})
     one = ClusterManager(store, ConnectionSettings()).add(configured(config))
@@ -76,7 +77,7 @@ def test_giving_back_what_was_never_taken_is_a_bug_and_does_not_underflow() -> N
 
 
 def test_limits_default_to_envoys_and_remember_whether_they_are_defaults() -> None:
-    scope = StatsStore(FakeClock()).scope("cluster.c")
+    scope = StatsStore(SimulatedClock()).scope("cluster.c")
     breakers = CircuitBreakers(BreakerStats(scope.scope("circuit_breakers.default")), Thresholds(max_connections=5))
     assert (breakers.connections.limit, breakers.connections.is_default) == (5, False)
     for name in ("pending_requests", "requests", "retries"):
@@ -156,16 +157,16 @@ def test_the_manager_knows_clusters_by_name_and_lists_them_sorted() -> None:
     assert clusters.stats.cluster_added.value == clusters.stats.active_clusters.value == 2
 
 
-@pytest.mark.parametrize("fields, path", [
-    ({"preconnect_policy": {"per_upstream_preconnect_ratio": 1.5}}, "c.preconnect_policy.per_upstream_preconnect_ratio"),
-    ({"load_assignment": {"cluster_name": "c", "policy": {"drop_overloads": [{"category": "x"}]}}},
-     "c.load_assignment.policy.drop_overloads"),
-])
-def test_what_is_not_there_yet_is_refused_with_its_path(fields: Json, path: str) -> None:
-    found = problems(configured({**cluster(address(1)), **fields}), "c")
-    assert [problem.path for problem in found] == [path]
-    assert "not supported" in found[0].message
-    assert problems(configured(cluster(address(1))), "c") == []
+def test_a_second_category_of_overload_is_refused_as_in_envoy() -> None:
+    drops = [{"category": "a", "drop_percentage": {"numerator": 1}}, {"category": "b"}]
+    policy = {"load_assignment": {"cluster_name": "c", "policy": {"drop_overloads": drops}}}
+    with pytest.raises(ConfigError) as caught:
+        configured({**cluster(address(1)), **policy})
+    problem, = caught.value.problems
+    assert problem.path.endswith("load_assignment.policy.drop_overloads")
+    assert problem.message == "Cluster drop_overloads config has 2 categories. Envoy only support one."
+    del drops[1]
+    assert problems(configured({**cluster(address(1)), **policy}), "c") == []
 
 
 def test_a_breaker_that_refuses_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

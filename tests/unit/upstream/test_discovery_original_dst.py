@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 import pytest
 
@@ -66,6 +66,39 @@ def test_the_port_can_be_overridden(found: Found) -> None:
     made = cluster(found, original_dst_lb_config={"upstream_port_override": 4444})
     host = pick(made, info("10.0.0.1:80"))
     assert host is not None and host.address.text == "10.0.0.1:4444"
+
+
+KEY = {"key": "wanted", "path": [{"key": "upstream"}, {"key": "address"}]}
+
+
+@pytest.mark.parametrize("metadata, expected, invalid", [
+    ({"upstream": {"address": "10.5.5.5:55"}}, "10.5.5.5:55", 0),
+    ({"upstream": {"address": "nonsense"}}, "10.0.0.1:80", 1),
+    ({"upstream": {"address": ""}}, "10.0.0.1:80", 0),
+    ({"upstream": {"address": 5}}, "10.0.0.1:80", 0),
+    ({"upstream": "10.5.5.5:55"}, "10.0.0.1:80", 0),
+    ({}, "10.0.0.1:80", 0),
+])
+def test_metadata_names_another_address_and_is_passed_over_if_it_is_none(
+    found: Found, metadata: Dict[str, Any], expected: str, invalid: int
+) -> None:
+    made = cluster(found, original_dst_lb_config={"metadata_key": KEY})
+    wanted = info("10.0.0.1:80")
+    wanted.set_dynamic_metadata("wanted", metadata)
+    host = pick(made, wanted)
+    assert host is not None and host.address.text == expected
+    assert found.value("cluster.c.original_dst_host_invalid") == invalid
+
+
+def test_metadata_needs_no_dialled_address_and_what_filters_left_comes_before_it(found: Found) -> None:
+    made = cluster(found, original_dst_lb_config={"metadata_key": KEY, "upstream_port_override": 4444})
+    wanted = info(restored=False)
+    wanted.set_dynamic_metadata("wanted", {"upstream": {"address": "10.5.5.5:55"}})
+    host = pick(made, wanted)
+    assert host is not None and host.address.text == "10.5.5.5:4444"
+    wanted.set_filter_state(FILTER_STATE_KEY, FilterStateObject("10.6.6.6:66"))
+    host = pick(made, wanted)
+    assert host is not None and host.address.text == "10.6.6.6:4444"
 
 
 def test_a_host_goes_when_it_was_not_asked_for_in_an_interval_and_nothing_is_connected_to_it(found: Found) -> None:

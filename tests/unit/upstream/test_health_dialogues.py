@@ -14,12 +14,12 @@ from proxy_core.errors import ConfigError
 from proxy_core.network.address import Address
 from proxy_core.observe.stats import Counter
 from proxy_core.observe.stream_info import StreamInfo
+from proxy_core.testing.splits import splits
 from proxy_core.upstream.health.dialogue import Dialogue, InOrder
 from proxy_core.upstream.health.http import HttpKind
 from proxy_core.upstream.health.outcome import Outcome
 from proxy_core.upstream.health.redis import RedisKind
 from proxy_core.upstream.health.tcp import TcpKind
-from tests.support.splits import splits
 
 INFO = StreamInfo(1, 0.0, 0.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -14,6 +15,9 @@ from proxy_core.errors import ConfigError
 from proxy_core.network.address import Address
 from proxy_core.network.happy_eyeballs import NEXT_ATTEMPT, interleaved
 from proxy_core.server.extensions import Extensions
+from proxy_core.upstream.discovery.factory import Discoveries
+from proxy_core.upstream.resolver import Resolver
+from tests.support.discovered import Held, Names
 from tests.support.engine import Engine, address, bootstrap, cluster, listener, network_filter, pipe
 from tests.support.peers import RefusedPort, Server
 
@@ -45,30 +49,6 @@ def run() -> Iterator[Callable[..., Engine]]:
             stack.callback(engine.close)
             return engine
         yield make
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with contextlib.closing(Server()) as one:
-        yield one
-
-
-@pytest.fixture
-def refused() -> Iterator[RefusedPort]:
-    with contextlib.closing(RefusedPort()) as one:
-        yield one
-
-
-@pytest.fixture
-def silent() -> Iterator[Server]:
-    """A port whose queue is full: SYNs to it stay unanswered."""
-    with contextlib.ExitStack() as stack:
-        one = stack.enter_context(contextlib.closing(Server(backlog=0)))
-        for _ in range(3):
-            waiting = stack.enter_context(contextlib.closing(socket.socket()))
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", one.port))
-        yield one
 
 
 def counts(engine: Engine) -> List[int]:
@@ -152,6 +132,29 @@ def test_a_client_that_leaves_ends_all_attempts(run: Callable[..., Engine], sile
     assert engine.value("cluster.c.upstream_rq_cancelled") == 1
     engine.advance(10)
     assert counts(engine) == [2, 0, 0, 0, 1]
+
+
+def test_a_logical_host_is_reached_at_whichever_of_its_addresses_answers(server: Server) -> None:
+    names, background = Names(), Held()
+    names.known["db.test"] = ["127.0.0.3", "127.0.0.1"]  # the server listens on the second only
+    host = {"endpoint": {"address": address(server.port, "db.test")}}
+    group = endpoints(host, type="LOGICAL_DNS", dns_lookup_family="V4_ONLY", dns_refresh_rate="5s")
+    engine = Engine(
+        bootstrap([listener(network_filter("tcp_proxy", stat_prefix="t", cluster="c"))], [group]),
+        discoveries=lambda reactor: Discoveries(reactor, Resolver(background, names), random.Random(1)),
+    ).start()
+    with contextlib.closing(engine):
+        background.finish()
+        client, far = engine.client(), engine.accepted(server)
+        far.send(b"hello")
+        engine.until(lambda: client.got == b"hello")
+        assert counts(engine) == [2, 1, 0, 0, 0]  # one attempt for each address, one connection
+        names.known["db.test"] = ["127.0.0.1", "127.0.0.3"]
+        engine.advance(5)
+        background.finish()
+        engine.client()
+        engine.accepted(server)
+        assert counts(engine)[:2] == [3, 2]
 
 
 def test_the_first_transport_match_that_fits_the_host_counts(run: Callable[..., Engine], server: Server) -> None:

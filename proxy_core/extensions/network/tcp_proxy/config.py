@@ -16,6 +16,7 @@ from ....errors import ConfigError, Problem
 from ....filters.registry import FactoryContext
 from ....network import splice
 from ....network.settings import ByteCounters, FlowCounters
+from ....observe.reasons import setting_text
 from ....observe.stat_names import TcpProxyStats
 from ....upstream.balancer import Criteria
 from ....upstream.balancer.criteria import merged, of_metadata
@@ -122,7 +123,7 @@ class Prepared:
         self.log_on_connected = options.flush_access_log_on_connected
         self.log_interval = options.access_log_flush_interval or 0.0
         self.idle_timeout = DEFAULT_IDLE_TIMEOUT if config.idle_timeout is None else config.idle_timeout
-        self.idle_source = _setting("idle_timeout", self.idle_timeout, config.idle_timeout is None)
+        self.idle_source = setting_text("idle_timeout", self.idle_timeout, config.idle_timeout is None, context.path)
         self.most_attempts = config.max_connect_attempts or 1
         self.connect_on_data = config.upstream_connect_mode == ON_DOWNSTREAM_DATA
         self.most_early_data = config.max_early_data_bytes
@@ -132,6 +133,9 @@ class Prepared:
             self.log_interval or self.check_drain_close or config.max_downstream_connection_duration
         )
         self._random: random.Random = context.random
+        self.duration_source = setting_text(
+            "max_downstream_connection_duration", config.max_downstream_connection_duration or 0.0, False, context.path
+        )
         self._max_duration = config.max_downstream_connection_duration or 0.0
         jitter = config.max_downstream_connection_duration_jitter_percentage
         self._jitter = jitter.value / 100 if jitter is not None else 0.0
@@ -148,6 +152,16 @@ class Prepared:
         if len(self._routes) == 1:
             return self._routes[0]
         return self._random.choices(self._routes, cum_weights=self._cumulative)[0]
+
+    def why_cluster(self, name: str, chosen: Any = None) -> str:
+        """Why `route` answered with the cluster `name`, as a phrase."""
+        if chosen is not None:
+            return "a filter chose it (filter state envoy.tcp_proxy.cluster)"
+        if len(self._routes) == 1:
+            return "the filter's only cluster"
+        weights = [last - before for before, last in zip([0, *self._cumulative], self._cumulative)]
+        mine = sum(weight for route, weight in zip(self._routes, weights) if route.cluster == name)
+        return f"by weight: {mine} of {self._cumulative[-1]}"
 
     def max_duration(self) -> float:
         """How long one session may live, with jitter added; 0 = any time."""
@@ -181,8 +195,3 @@ def _weights(config: TcpProxyConfig) -> List[int]:
     if config.weighted_clusters is not None:
         return [entry.weight for entry in config.weighted_clusters.clusters]
     return [1]
-
-
-def _setting(name: str, seconds: float, is_default: bool) -> str:
-    """How a close reason names the value behind it ("idle_timeout 3600s, default")."""
-    return f"{name} {seconds:g}s, default" if is_default else f"{name} {seconds:g}s"

@@ -13,7 +13,7 @@ data gets its data. A client's reset is noticed while paused.
 from __future__ import annotations
 
 import enum
-from typing import Final, Optional
+from typing import Final, Optional, Tuple
 
 from ....buffer import Buffer
 from ....event.timers import Timer
@@ -25,12 +25,14 @@ from ....network.connection import Connection
 from ....network.facts import local_address_text, write_access_logs
 from ....observe.filter_state import TCP_PROXY_CLUSTER
 from ....observe.log import component_logger
+from ....observe.reasons import Reasons, reasons_of
 from ....observe.stream_info import REMOTE_RESET, UpstreamInfo
 from ....upstream.cluster import Cluster
 from ....upstream.host import Host
-from ....upstream.tcp_pool import OVERFLOW, REMOTE, TIMEOUT, PendingConnection, PoolFailure
+from ....upstream.tcp_pool_api import OVERFLOW, REMOTE, TIMEOUT, PendingConnection, PoolFailure
 from .config import Prepared
 from .coupling import DOWNSTREAM_FULL, UPSTREAM_FULL, BackPressure, UpstreamFilter
+from .reasons import facts_of, timers_of, together
 from .timing import SessionTimers
 
 CONNECTING_HOLDER: Final = BoundedHolder("waiting for the upstream connection")  # the cluster has connect_timeout
@@ -71,7 +73,7 @@ class Session:
     """The filter. See the module docstring for its states."""
 
     __slots__ = ("_prepared", "_downstream", "_upstream", "_pending", "_cluster", "_state", "_attempts", "_early",
-                 "_early_end", "_held_by", "_timers", "_retry", "_upstream_info", "_connecting_since", "_flushing")
+                 "_early_end", "_held_by", "_timers", "_retry", "_upstream_info", "_connecting_since", "_flushing", "_tried")
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
@@ -89,6 +91,7 @@ class Session:
         self._upstream_info = UpstreamInfo()
         self._connecting_since: Optional[float] = None
         self._flushing = False
+        self._tried: Tuple[Host, ...] = ()  # hosts that could not be reached
 
     # -- the downstream side ---------------------------------------------------------------------------------------
 
@@ -197,15 +200,16 @@ class Session:
         if self._connecting_since is None:
             self._connecting_since = self._downstream.reactor.now
         upstream_info.cluster, upstream_info.cluster_raw = cluster.observability_name, cluster.name
-        limit = cluster.breakers.connections
-        if not limit.can_create:
+        if not cluster.may_connect:
+            limit = cluster.breakers.connections
             cluster.stats.upstream_cx_overflow.inc()
             default = ", default" if limit.is_default else ""
             why = f"circuit breaker of {cluster.name}: max_connections {limit.limit}{default}"
             cluster.tell_overflow(why, self._downstream.reactor.now)
             self._give_up("UO", RESOURCE_LIMIT, why)
             return
-        host = cluster.pick_host(prepared.picking.context(cluster, route.criteria, self._downstream.info))
+        context = prepared.picking.context(cluster, route.criteria, self._downstream.info)
+        host = cluster.pick_other_host(context, self._tried) if self._tried else cluster.pick_host(context)
         if host is None:
             cluster.stats.upstream_cx_none_healthy.inc()
             self._give_up("UH", NO_HEALTHY_HOST, f"no healthy host in {cluster.name}")
@@ -213,6 +217,7 @@ class Session:
         self._attempts += 1
         upstream_info.attempt_count = self._attempts
         upstream_info.connecting_to = host.address.text
+        upstream_info.hosts_attempted += (host.address.text,)
         pooled = prepared.pool.connect(
             cluster, host, self._downstream.info, UpstreamFilter(self, self._downstream), self
         )
@@ -260,6 +265,7 @@ class Session:
             self._note_pool_answer(None)
         else:
             self._note_pool_answer(host)
+            self._tried += (host,)
             self._upstream_info.transport_failure_reason = reason
         if failure is REMOTE or failure is TIMEOUT:
             self._downstream.info.add_flag("UF")
@@ -321,6 +327,13 @@ class Session:
         """The periodic line is due."""
         self.write_log(PERIODIC_LINE)
 
+    def reasons(self) -> Reasons:
+        """See `observe.reasons.Explains`."""
+        prepared, is_over = self._prepared, self._state is OVER
+        timers = () if is_over else timers_of(prepared, self, self._timers, self._retry)
+        facts = facts_of(prepared, self._cluster, self._downstream.info, self._attempts)
+        return together(Reasons(self._state.value, timers, facts), reasons_of(self._pending))
+
     def _hold(self, holder: str) -> None:
         self._held_by = holder
         self._downstream.pause_reading(holder)
@@ -341,8 +354,6 @@ class Session:
         assert self._connecting_since is not None
         info.pool_ready_ms = int((self._downstream.reactor.now - self._connecting_since) * 1000)
         info.host, info.host_name = (host.address.text, host.hostname) if host is not None else ("", "")
-        if host is not None:
-            info.hosts_attempted += (host.address.text,)
 
     def _note_upstream(self, upstream: Connection) -> None:
         info = self._upstream_info

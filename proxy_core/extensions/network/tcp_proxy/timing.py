@@ -10,6 +10,7 @@ from typing import Final, List, Optional, Protocol
 from ....event.timers import Timer
 from ....network.close import FLUSH_WRITE, NO_FLUSH
 from ....network.connection import Connection
+from ....observe.reasons import PendingTimer, duration_text
 from .config import Prepared
 
 # A draining session is closed once no byte moved for this long, so that no reply on its way is cut (Envoy cuts it).
@@ -24,6 +25,12 @@ class TimedSession(Protocol):
 
     def on_log_interval(self) -> None:
         """A periodic line is due."""
+
+
+def idle_timer(prepared: Prepared, session: TimedSession, timer: Optional[Timer]) -> PendingTimer:
+    """The idle timeout of a session as things are. timer: None as long as none is set."""
+    due = session.last_activity() + prepared.idle_timeout
+    return PendingTimer("idle_timeout", due, prepared.idle_source, timer)
 
 
 class SessionTimers:
@@ -60,6 +67,22 @@ class SessionTimers:
         if self._prepared.check_drain_close:
             self._prepared.context.drain.discard(self)
 
+    def pending(self) -> List[PendingTimer]:
+        """What is set now. The idle timer is lazy: it is due when no byte has moved for long enough, not when it fires."""
+        prepared = self._prepared
+        found: List[PendingTimer] = []
+        if self._idle is not None:
+            found.append(idle_timer(prepared, self._session, self._idle))
+        if self._duration is not None:
+            name = "max_downstream_connection_duration"
+            found.append(PendingTimer(name, self._duration.when, prepared.duration_source, self._duration))
+        if self._interval is not None:
+            source = f"access_log_flush_interval {duration_text(prepared.log_interval)}"
+            found.append(PendingTimer("access_log_flush_interval", self._interval.when, source, self._interval))
+        if self._drain is not None:
+            found.append(PendingTimer("check_drain_close", self._drain.when, "the listener drains", self._drain))
+        return found
+
     def _on_idle(self) -> None:
         allowed = self._prepared.idle_timeout
         left = self._session.last_activity() + allowed - self._connection.reactor.now
@@ -75,7 +98,7 @@ class SessionTimers:
         self._prepared.stats.max_downstream_connection_duration.inc()
         self._connection.info.add_flag("DT")
         self._connection.close(
-            NO_FLUSH, "max_connection_duration_reached", how="timeout", config="max_downstream_connection_duration"
+            NO_FLUSH, "max_connection_duration_reached", how="timeout", config=self._prepared.duration_source
         )
 
     def _on_interval(self) -> None:

@@ -12,8 +12,8 @@ import pytest
 from proxy_core.extensions.network.tcp_proxy.session import CONNECTING_HOLDER, EARLY_DATA_HOLDER
 from proxy_core.network import sockets
 from proxy_core.network.states import Side
-from tests.support.engine import Engine, address, bootstrap, cluster, listener, network_filter
-from tests.support.peers import Server
+from tests.support.engine import Engine, access_log, address, bootstrap, cluster, listener, network_filter
+from tests.support.peers import RefusedPort, Server
 from tests.support.proxied import NewProxied, Proxied
 
 
@@ -113,6 +113,33 @@ def test_without_backoff_a_retry_comes_in_the_next_turn_and_may_find_a_better_ho
         proxy.engine.until(lambda: len(ended(proxy)) == count + 1)
     assert any("flags=UF " in line and "attempts=2" in line for line in ended(proxy))
     good.close()
+
+
+@pytest.mark.parametrize("policy", ["ROUND_ROBIN", "RANDOM", "LEAST_REQUEST", "RING_HASH", "MAGLEV"])
+def test_a_retry_goes_to_another_host_whoever_else_takes_turns(proxied: NewProxied, refused: int, policy: str) -> None:
+    good = Server()
+    proxy = proxied(ports=[refused, good.port], max_connect_attempts=2, of_cluster={"lb_policy": policy})
+    for _ in range(3):
+        clients = [proxy.engine.client() for _ in range(8)]  # in Envoy, some of these meet the refusing host twice
+        servers = [proxy.engine.accepted(good) for _ in clients]
+        for one in (*clients, *servers):
+            one.finish()
+        proxy.engine.until(lambda: not proxy.engine.live)
+    assert proxy.cluster("upstream_cx_connect_attempts_exceeded") == 0
+    assert proxy.cluster("upstream_cx_connect_fail") > 0
+    good.close()
+
+
+def test_when_all_hosts_were_tried_they_are_tried_again(proxied: NewProxied, refused: int) -> None:
+    other = RefusedPort()
+    host = access_log("tried=%UPSTREAM_HOSTS_ATTEMPTED%")
+    proxy = proxied(ports=[refused, other.port], max_connect_attempts=6, access_log=[host])
+    client = proxy.engine.client()
+    proxy.engine.until(lambda: client.over)
+    tried = proxy.line.partition("tried=")[2].split(",")
+    assert len(tried) == 6 and len(set(tried)) == 2
+    assert all(len(set(tried[first:first + 2])) == 2 for first in (0, 2, 4)), tried
+    other.close()
 
 
 def test_retries_wait_a_random_part_of_an_exponential_backoff(proxied: NewProxied, refused: int) -> None:

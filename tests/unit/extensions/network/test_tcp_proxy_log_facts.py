@@ -33,12 +33,29 @@ def test_a_failed_attempt_names_its_host_and_how_long_all_attempts_took(proxied:
     assert "connect=- close=Normal" in proxy.line
 
 
-@pytest.mark.parametrize("limit, attempts", [("max_pending_requests", 1), ("max_connections", 0)])
-def test_at_a_limit_no_host_was_asked(proxied: NewProxied, limit: str, attempts: int) -> None:
-    proxy = proxied(access_log=[HOST], of_cluster={"circuit_breakers": {"thresholds": [{limit: 0}]}})
+def test_at_the_limit_of_connections_no_host_was_chosen(proxied: NewProxied) -> None:
+    proxy = proxied(access_log=[HOST], of_cluster={"circuit_breakers": {"thresholds": [{"max_connections": 0}]}})
     proxy.engine.client()
     proxy.engine.until(proxy.over)
-    assert f"host=- tried=- n={attempts} ready=0 failure=- connect=-" in proxy.line
+    assert "host=- tried=- n=0 ready=0 failure=- connect=-" in proxy.line
+
+
+def test_at_the_limit_of_pending_sessions_a_host_was_chosen_but_not_asked(proxied: NewProxied) -> None:
+    proxy = proxied(access_log=[HOST], of_cluster={"circuit_breakers": {"thresholds": [{"max_pending_requests": 0}]}})
+    proxy.engine.client()
+    proxy.engine.until(proxy.over)
+    assert f"host=- tried=127.0.0.1:{proxy.server.port} n=1 ready=0 failure=- connect=-" in proxy.line
+
+
+def test_a_session_that_waits_for_a_full_host_says_which(proxied: NewProxied) -> None:
+    proxy = proxied(access_log=[HOST], of_cluster={"circuit_breakers": {"per_host_thresholds": [{"max_connections": 1}]}})
+    proxy.pair()
+    waiting = proxy.engine.client()
+    proxy.engine.until(lambda: proxy.cluster("upstream_rq_pending_active") == 1)
+    waiting.reset()
+    proxy.engine.advance(5)  # a paused connection hears of that a little later
+    proxy.engine.until(lambda: proxy.cluster("upstream_rq_pending_active") == 0)
+    assert f"host=- tried=127.0.0.1:{proxy.server.port} n=1 ready=- failure=- connect=-" in proxy.line
 
 
 def test_a_stream_id_is_the_same_in_all_lines_of_a_session_and_another_in_the_next(proxied: NewProxied) -> None:

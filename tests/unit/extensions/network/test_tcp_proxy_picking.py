@@ -16,18 +16,18 @@ from proxy_core.network.settings import ConnectionSettings
 from proxy_core.observe.filter_state import FilterStateObject
 from proxy_core.observe.stats import StatsStore
 from proxy_core.observe.stream_info import StreamInfo
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.balancer.criteria import criteria_of
 from proxy_core.upstream.cluster import Cluster
 from proxy_core.upstream.manager import ClusterManager
 from tests.support.balancing import configured
-from tests.support.clock import FakeClock
 
 Json = Dict[str, Any]
 SUBSETS: Json = {"lb_subset_config": {"subset_selectors": [{"keys": ["v"]}]}}
 
 
 def cluster(**fields: Any) -> Cluster:
-    return ClusterManager(StatsStore(FakeClock()), ConnectionSettings()).add(configured(**fields))
+    return ClusterManager(StatsStore(SimulatedClock()), ConnectionSettings()).add(configured(**fields))
 
 
 def picking(policy: Optional[Json] = None) -> Picking:

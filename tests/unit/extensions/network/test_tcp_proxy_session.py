@@ -302,7 +302,7 @@ def test_the_idle_timeout_fires_after_silence_on_both_sides_and_not_before(proxi
     proxy.engine.until(lambda: client.over and server.over)
     assert proxy.tcp("idle_timeout") == 1
     assert "flags=- local=tcp_session_idle_timeout" in proxy.line
-    assert "(idle_timeout 10s)" in proxy.line
+    assert "(idle_timeout 10s, configured at static_resources.listeners[0].filter_chains[0].filters[0]" in proxy.line
 
 
 def test_traffic_costs_no_timer_work(proxied: NewProxied) -> None:
@@ -330,7 +330,7 @@ def test_the_default_idle_timeout_is_an_hour_and_the_reason_says_so(proxied: New
     assert not proxy.over()
     proxy.engine.advance(2.0)
     proxy.engine.until(proxy.over)
-    assert "idle_timeout 3600s, default" in proxy.line
+    assert "idle_timeout 1h, default" in proxy.line
 
 
 def test_the_idle_timer_survives_a_failed_connect_attempt(proxied: NewProxied, refused: int) -> None:
