@@ -38,6 +38,7 @@ test: $(READY)
 
 types: $(READY)
 	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) -m mypy --no-namespace-packages proxy_core/examples/*/*.py
 
 demo:
 	$(PYTHON) -m proxy_core demo

@@ -49,7 +49,7 @@ Words, all of them Envoy's unless marked:
     cluster      a named set of hosts that serve the same thing. host: one of them
     watermark    high = the buffer limit, low = half of it: crossing them pauses and resumes whoever produces bytes
     parked       a filter returned STOP_ITERATION, and those behind it wait
-    stall        (ours) parked with nothing left that could wake the chain
+    stall        (ours) parked with nothing left that could wake the chain, or keeping bytes back while no more come
     holder       (ours) who paused reading, by name
     drain        to let connections end in their own time
 """

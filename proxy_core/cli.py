@@ -16,12 +16,14 @@ import sys
 from types import MappingProxyType
 from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence
 
+from .client.commands import connections_command, top_command, why_command
 from .server.arguments import FAILED, INTERRUPTED, OK, USAGE, program_name, say_error, suggestion
 from .server.command import serve
 from .server.demo import demo_command
 from .server.explain_command import explain_command
 from .server.flags import options_of, serve_parser
 from .server.forward import tcp_command
+from .server.new_filter import new_filter_command
 from .server.options import VALIDATE
 from .server.startup import HOT_RESTART_VERSION, version_text
 from .server.validate import schema_command, validate, validate_command
@@ -73,7 +75,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({
     "explain": Command(explain_command, "-c FILE ...", "which filter chain a connection would get, and why"),
     "schema": Command(schema_command, "", "print the JSON Schema of the configuration, for editors"),
     "demo": Command(demo_command, "", "two backends, a proxy and traffic to look at; --once for one request"),
+    "new-filter": Command(new_filter_command, "NAME", "write a filter in Python and its test, to begin with"),
     "tcp": Command(tcp_command, "LISTEN UPSTREAM...", "just forward: tcp :8080 10.0.0.1:80 10.0.0.2:80"),
+    "connections": Command(connections_command, "[ID]", "what is open in a running proxy, or all about one connection"),
+    "why": Command(why_command, "", "what is unusual in a running proxy now"),
+    "top": Command(top_command, "", "watch a running proxy's connections"),
     "serve": Command(serve_command, "-c FILE", "what happens without a command"),
     "version": Command(version_command, "", "print the version"),
     "help": Command(help_command, "[COMMAND]", "print this, or a command's options"),

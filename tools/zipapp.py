@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "proxy_core"
 SHEBANG = b"#!/usr/bin/env python3\n"
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time that the zip format can hold
-DATA_SUFFIXES = (".py", ".json", ".typed")
+DATA_SUFFIXES = (".py", ".json", ".typed", ".css", ".html", ".js")
 
 # runpy does as `python -m proxy_core` does, and leaves sys.argv[0] the name of the file.
 MAIN = b"""import runpy
@@ -35,7 +35,7 @@ runpy.run_module("proxy_core", run_name="__main__")
 def sources(root: Path) -> Iterator[Tuple[str, bytes]]:
     """Yields (name in the archive, content) of every file of the package, sorted by name.
 
-    Taken are modules, the examples' JSON and the typing marker; caches and editors' files are left out.
+    Taken are modules, the examples' JSON, the parts of the admin's page and the typing marker; caches and editors' files are left out.
     """
     files = (path for path in (root / PACKAGE).rglob("*") if path.suffix in DATA_SUFFIXES and path.is_file())
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in files):

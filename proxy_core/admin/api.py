@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Any, Callable, Dict, Final, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Final, List, NamedTuple, Optional, Protocol, Tuple
 from urllib.parse import unquote_to_bytes
 
 from .host import AdminHost
@@ -22,23 +22,52 @@ HTML: Final = "text/html; charset=UTF-8"
 
 class Request(NamedTuple):
     """method: as sent. path: normalised, without the query. query: decoded parameters; the first of a name
-    counts.
+    counts. body: of a POST of JSON or a form.
     """
 
     method: str
     path: str
     query: Dict[str, str]
+    body: bytes = b""
+
+
+class Sink(Protocol):
+    """One viewer of a reply that is written as things happen. Nothing is refused: whoever writes looks at
+    `waiting` or `is_full` first, so that a viewer who reads slowly misses something instead of growing our
+    memory.
+    """
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the viewer's socket has not taken yet."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether that is more than the watermark of its connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send some of the body; ignored once the viewer is gone."""
+
+    def end(self) -> None:
+        """The body is complete."""
+
+
+# Begins to write; what it answers is called once when the viewer is gone or the body is complete.
+Stream = Callable[[Sink], Callable[[], None]]
 
 
 class Response(NamedTuple):
-    """A whole reply. after: called when the reply is on its way, in the same turn of the loop
-    (/quitquitquit).
+    """A reply. after: called when the reply is on its way, in the same turn of the loop (/quitquitquit).
+    headers: more of them. stream: makes the body instead of `body`; it says something at least every half
+    minute, or the connection ends as an idle one.
     """
 
     status: int
     body: bytes
     content_type: str = TEXT
     after: Optional[Callable[[], None]] = None
+    headers: Tuple[Tuple[str, str], ...] = ()
+    stream: Optional[Stream] = None
 
 
 Handler = Callable[[AdminHost, Request], Response]

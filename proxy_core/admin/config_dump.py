@@ -20,6 +20,7 @@ from ..config.model.bootstrap import Bootstrap
 from ..config.model.cluster import Cluster as ClusterConfig
 from ..config.model.endpoint import ClusterLoadAssignment
 from ..config.model.listener import Listener as ListenerConfig
+from ..config.model.route import RouteConfiguration
 from ..config.nested import TYPE_KEY, TYPE_PREFIX
 from ..observe.query import compile_filter
 from .api import PLAIN, Request, Response, json_reply, text, timestamp
@@ -28,6 +29,7 @@ from .field_mask import Path, Shape, fits, parse_mask, trim
 from .host import AdminHost
 from .listener_dump import listeners_dump
 from .process import node_json
+from .routes_dump import routes_dump
 
 _PACKAGE: Final = TYPE_PREFIX + "envoy.admin.v3."
 
@@ -84,6 +86,11 @@ LISTENERS: Final = Section("ListenersConfigDump", {"version_info": None}, {
         ("name", "active_state", "warming_state", "draining_state", "error_state", "client_status")
     )),
 })
+ROUTES: Final = Section("RoutesConfigDump", {}, {
+    "static_route_configs": _static("StaticRouteConfig", "route_config", RouteConfiguration),
+    "dynamic_route_configs": _dynamic("DynamicRouteConfig", "route_config", RouteConfiguration),
+})
+SCOPED_ROUTES: Final = Section("ScopedRoutesConfigDump", {}, {})  # of no connection manager here
 SECRETS: Final = Section("SecretsConfigDump", {}, {
     "static_secrets": Element("StaticSecret", {"name": None, "last_updated": None, "secret": None}, "secret"),
     "dynamic_active_secrets": _DYNAMIC_SECRET,
@@ -160,6 +167,8 @@ def _dump(host: AdminHost, include_endpoints: bool, pattern: Optional[Pattern[st
     if include_endpoints:
         dumped.append((ENDPOINTS, endpoints_dump(host.clusters, is_wanted)))
     dumped.append((LISTENERS, listeners_dump(host.listeners, is_wanted)))
+    if host.route_configs.is_used:
+        dumped += [(SCOPED_ROUTES, {}), (ROUTES, routes_dump(host.route_configs, is_wanted))]
     dumped.append((SECRETS, _secrets(host)))
     return [(section, redacted(content)) for section, content in dumped]
 

@@ -18,8 +18,9 @@ from .api import Request, normalise_path, parse_query
 
 LOG_TYPE: Final = "DownstreamEnd"
 FORM: Final = "application/x-www-form-urlencoded"
-# A form is kept to be read; any other body is counted and dropped, as no endpoint wants one.
-MOST_FORM_BYTES: Final = 64 * 1024
+JSON: Final = "application/json"
+# A form and JSON are kept to be read; any other body is counted and dropped, as no endpoint wants one.
+MOST_KEPT_BYTES: Final = 64 * 1024
 MOST_BODY_BYTES: Final = 16 * 1024 * 1024
 
 SCHEME: Final = "http"
@@ -28,23 +29,23 @@ SCHEME: Final = "http"
 class Exchange:
     """head: None for bytes that were no request. started: the reactor's seconds."""
 
-    __slots__ = ("head", "started", "info", "_connection", "_body_size", "_form")
+    __slots__ = ("head", "started", "info", "_connection", "_body_size", "_kept")
 
     def __init__(self, connection: Connection, head: Optional[RequestHead], wall: float) -> None:
         self.head = head
         self.started = connection.reactor.now
         self._connection = connection
         self._body_size = 0
-        self._form: Optional[bytearray] = bytearray() if head is not None and _sends_form(head) else None
+        self._kept: Optional[bytearray] = bytearray() if head is not None and _content_type(head) in (FORM, JSON) else None
         self.info = _stream_info(connection, wall)
 
     def take_body(self, data: bytes) -> bool:
         """Count a piece of the body; False when it is too much."""
         self._body_size += len(data)
-        if self._form is None:
+        if self._kept is None:
             return self._body_size <= MOST_BODY_BYTES
-        self._form += data
-        return self._body_size <= MOST_FORM_BYTES
+        self._kept += data
+        return self._body_size <= MOST_KEPT_BYTES
 
     def request(self) -> Optional[Request]:
         """The request for a handler, None if its target is no path. A form counts when there is no query, as
@@ -56,9 +57,10 @@ class Exchange:
         path = normalise_path(target)
         if path is None or "#" in query:
             return None
-        if not query and self._form:
-            query = self._form.decode("latin-1")
-        return Request(head.method, path, parse_query(query))
+        body = bytes(self._kept or b"")
+        if not query and _content_type(head) == FORM:
+            query = body.decode("latin-1")
+        return Request(head.method, path, parse_query(query), body)
 
     def finish(
         self, details: str, reply: Optional[ResponseHead], body_size: int, logs: Sequence[AccessLog]
@@ -111,9 +113,10 @@ class ExchangeFacts:
         return self._facts.get(name)
 
 
-def _sends_form(head: RequestHead) -> bool:
+def _content_type(head: RequestHead) -> str:
+    """Of a POST, without its parameters."""
     kind = head.headers.get("content-type") or ""
-    return head.method == "POST" and kind.partition(";")[0].strip().lower() == FORM
+    return kind.partition(";")[0].strip().lower() if head.method == "POST" else ""
 
 
 def _stream_info(connection: Connection, wall: float) -> StreamInfo:

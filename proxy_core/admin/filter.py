@@ -19,7 +19,7 @@ from ..filters.api import (
     CONNECTED, CONTINUE, REMOTE_CLOSE, STOP_ITERATION, ConnectionEvent, FilterStatus, ReadFilterCallbacks,
 )
 from ..http.codec import ServerCodec
-from ..http.events import ConnectionClosed, Data, EndOfMessage, Event, RequestHead
+from ..http.events import ConnectionClosed, Data, EndOfMessage, Event, RequestHead, ResponseHead
 from ..http.settings import Http1Settings, ProtocolError
 from ..http.states import MUST_CLOSE
 from ..network.close import FLUSH_WRITE, NO_FLUSH
@@ -31,6 +31,7 @@ from .exchange import Exchange
 from .host import AdminHost
 from .http_stats import AdminStats
 from .reply_head import reply_head
+from .streaming import StreamedReply
 
 IDLE_TIMEOUT: Final = 60.0  # seconds
 REQUESTS_AT_ONCE: Final = 4
@@ -64,7 +65,9 @@ class AdminService:
 class AdminFilter:
     """One connection of the admin."""
 
-    __slots__ = ("_service", "_stats", "_connection", "_codec", "_exchange", "_held", "_peer_ended", "_timer")
+    __slots__ = (
+        "_service", "_stats", "_connection", "_codec", "_exchange", "_streamed", "_held", "_peer_ended", "_timer",
+    )
 
     def __init__(self, service: AdminService, connection: Connection) -> None:
         self._service = service
@@ -72,6 +75,7 @@ class AdminFilter:
         self._connection = connection
         self._codec = ServerCodec(service.settings)
         self._exchange: Optional[Exchange] = None
+        self._streamed: Optional[StreamedReply] = None
         self._held = False
         self._peer_ended = False
         self._timer: Optional[Timer] = None
@@ -98,7 +102,12 @@ class AdminFilter:
         if end_stream:
             self._peer_ended = True
             self._codec.receive_eof()
-        self._serve()
+        if self._streamed is None:
+            self._serve()
+        elif end_stream:
+            self._connection.close(NO_FLUSH, "admin_viewer_left")
+        elif not self._held:  # the next request waits for the end of this reply, in the kernel
+            self._hold()
         return STOP_ITERATION
 
     def on_event(self, event: ConnectionEvent) -> None:
@@ -114,7 +123,7 @@ class AdminFilter:
 
     def on_below_write_buffer_low_watermark(self) -> None:
         """Room again: go on, but not from inside the flush."""
-        if self._held:
+        if self._held and self._streamed is None:
             self._connection.reactor.defer(self._go_on, self._connection)
 
     # -- requests --------------------------------------------------------------------------------------------
@@ -122,7 +131,7 @@ class AdminFilter:
     def _serve(self) -> None:
         """Take events from the codec until there are none, or until it is somebody else's turn."""
         connection, answered = self._connection, 0
-        while connection.is_open and not self._held:
+        while connection.is_open and not self._held and self._streamed is None:
             try:
                 event = self._codec.next_event()
             except ProtocolError as error:
@@ -205,22 +214,43 @@ class AdminFilter:
 
     def _reply(self, response: Response, details: str, close: bool = False) -> None:
         """Queue a reply, log it, and close where the codec says that no request can follow."""
-        exchange, codec, service, connection = self._exchange, self._codec, self._service, self._connection
+        exchange, codec, connection = self._exchange, self._codec, self._connection
         assert exchange is not None
-        self._exchange = None
-        head = reply_head(response, service.host.wall_clock(), last=close)
+        head = reply_head(response, self._service.host.wall_clock(), last=close)
         is_head = exchange.head is not None and exchange.head.method == "HEAD"
         bodiless = is_head or not response.body and not response.content_type
         out = codec.send_response(head, end_stream=bodiless)
+        if response.stream is not None and not bodiless:
+            self._write(out)
+            self._streamed = StreamedReply(connection, codec, head, self._on_stream_end)
+            self._streamed.begin(response.stream)
+            return
         if not bodiless:
             out += codec.send_data(response.body, end_stream=True)
         self._write(out)
-        self._stats.request_ended(response.status, connection.reactor.now - exchange.started)
-        exchange.finish(details, head, 0 if is_head else len(response.body), service.access_logs)
+        self._replied(exchange, details, head, 0 if is_head else len(response.body))
         if response.after is not None:
             connection.reactor.defer(response.after)
         if codec.cycle.server is MUST_CLOSE or close:
             connection.close(FLUSH_WRITE, how="FIN")
+
+    def _on_stream_end(self) -> None:
+        """A streamed reply is complete: on with the next request, but not from inside the endpoint."""
+        exchange, streamed, connection = self._exchange, self._streamed, self._connection
+        assert exchange is not None and streamed is not None
+        self._streamed = None
+        self._replied(exchange, ANSWERED, streamed.head, streamed.size)
+        if self._codec.cycle.server is MUST_CLOSE:
+            connection.close(FLUSH_WRITE, how="FIN")
+            return
+        if not self._held:
+            self._hold()
+        connection.reactor.defer(self._go_on, connection)
+
+    def _replied(self, exchange: Exchange, details: str, head: ResponseHead, size: int) -> None:
+        self._exchange = None
+        self._stats.request_ended(head.status, self._connection.reactor.now - exchange.started)
+        exchange.finish(details, head, size, self._service.access_logs)
 
     def _write(self, data: bytes) -> None:
         self._connection.write(Buffer(data), False)
@@ -228,14 +258,18 @@ class AdminFilter:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def _on_closed(self, remote: bool) -> None:
-        connection, exchange = self._connection, self._exchange
+        connection, exchange, streamed = self._connection, self._exchange, self._streamed
         self._stats.connection_closed(remote, connection.reactor.now - connection.opened_at)
+        if streamed is not None:
+            self._streamed = None
+            streamed.viewer_left()
         if exchange is not None:
             self._exchange = None
             self._stats.request_lost(remote)
             exchange.info.add_flag("DC")
             details = "downstream_remote_disconnect" if remote else "downstream_local_disconnect"
-            exchange.finish(details, None, 0, self._service.access_logs)
+            head, size = (streamed.head, streamed.size) if streamed is not None else (None, 0)
+            exchange.finish(details, head, size, self._service.access_logs)
 
     def _on_quiet(self) -> None:
         """IDLE_TIMEOUT has passed since the timer was set: close, or wait for the rest of it."""

@@ -10,7 +10,12 @@ A page on the web can make a browser send requests to 127.0.0.1. Two checks stop
 * Origin. A cross-site POST carries the page's origin, so a request that may change something and comes from
   another origin is refused. Tools send none.
 
-A Unix socket is out of a browser's reach: there nothing is checked.
+A Unix socket is out of a browser's reach: there nothing is checked. Its file is for its owner alone (mode 0600)
+unless the configuration says otherwise.
+
+An admin that everybody on a machine can reach may be made read-only by the runtime key
+`proxy_core.admin_read_only`: then only GET, HEAD and OPTIONS are served, and whoever asks for more is told so.
+It can't be switched off through the admin itself.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from typing import Final, FrozenSet, Optional
 from .api import Response, text
 
 HOSTS_KEY: Final = "proxy_core.admin_hosts"
+READ_ONLY_KEY: Final = "proxy_core.admin_read_only"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -72,3 +78,8 @@ def is_same_origin(origin: str, authority: str) -> bool:
     """Whether `origin` ("http://127.0.0.1:9901") is the page that this host serves. "null" is nobody's."""
     scheme, separator, host = origin.lower().partition("://")
     return bool(separator) and scheme in ("http", "https") and host == authority.lower()
+
+
+def is_read_only(setting: object) -> bool:
+    """Whether the value of the runtime key is a yes. What can't be understood counts as one: it was meant to protect."""
+    return setting is not None and str(setting).strip().lower() not in ("", "false", "no", "off", "0", "0.0")

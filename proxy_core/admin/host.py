@@ -5,13 +5,15 @@ never imports it.
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Dict, List, Protocol, Sequence
+from typing import Any, Callable, Dict, List, Optional, Protocol, Sequence
 
 from ..config.load import Loaded
 from ..config.model.access_log import AccessLog as AccessLogConfig
+from ..config.model.route import RouteConfiguration
 from ..errors import Problem
 from ..event.reactor import Reactor
 from ..listener.context import ListenerContext
+from ..listener.listener import Listener
 from ..listener.manager import ListenerManager
 from ..network.table import ConnectionTable
 from ..observe.access_log.logger import AccessLog
@@ -65,6 +67,33 @@ class AccessLogsView(Protocol):
         """The loggers of one `access_log` list."""
 
 
+class StaticRoutesView(Protocol):
+    """A table of the configuration."""
+
+    config: RouteConfiguration
+    updated_at: float
+
+
+class DynamicRoutesView(Protocol):
+    """A discovered table."""
+
+    config: Optional[RouteConfiguration]
+    version: str
+    updated_at: float
+
+
+class RoutesView(Protocol):
+    """All tables: `xds.rds.RouteConfigs`."""
+
+    is_used: bool
+
+    def static_routes(self) -> Sequence[StaticRoutesView]:
+        """Those of the configuration."""
+
+    def dynamic_routes(self) -> Sequence[DynamicRoutesView]:
+        """Those that are discovered and have an answer."""
+
+
 class AdminHost(Protocol):
     """The server."""
 
@@ -99,6 +128,14 @@ class AdminHost(Protocol):
     @property
     def listeners(self) -> ListenerManager:
         """All listeners but the admin's."""
+
+    @property
+    def route_configs(self) -> RoutesView:
+        """The route tables of connection managers."""
+
+    @property
+    def admin(self) -> Optional[Listener]:
+        """The admin's own listener."""
 
     @property
     def table(self) -> ConnectionTable:

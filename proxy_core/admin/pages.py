@@ -27,7 +27,7 @@ def _page(title: str, body: str, head: str = "") -> Response:
 
 def home_page(routes: Iterable[Route]) -> Response:
     """GET /"""
-    rows = "".join(_rows(route) for route in routes if route.path != "/")
+    rows = "".join(_rows(route) for route in routes if not route.path.endswith("/"))
     return _page("Admin", f"<table>\n<tr><th>Command</th><th>Description</th></tr>\n{rows}</table>\n")
 
 

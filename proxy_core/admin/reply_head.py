@@ -28,6 +28,8 @@ def reply_head(response: Response, wall: float, last: bool) -> ResponseHead:
     if response.content_type and not last:
         headers.add("cache-control", "no-cache, max-age=0")
         headers.add("x-content-type-options", "nosniff")
+    for name, value in response.headers:
+        headers.add(name, value)
     headers.add("date", http_date(wall))
     headers.add("server", SERVER)
     if last or response.status == 413:  # the rest of a body that is too large is not read

@@ -6,12 +6,15 @@ The help texts are Envoy's; what is ours says so.
 
 from __future__ import annotations
 
-from typing import Dict, Final, List, Tuple
+from typing import Dict, Final, List, Optional, Tuple
 
 from ..observe.log import component_logger
-from . import actions, config_dump, connections, explain, inventory, log_levels, pages, process, stats
+from . import actions, config_dump, connections, explain, faults, guard, inventory, log_levels, pages, process, stats, tap, why
 from .api import Param, Request, Response, Route, text
+from .connection_rows import STATES
 from .host import AdminHost
+from .ui import live, page
+from .ui.survey import ORDERS, SEVERITY
 
 _YES_NO: Final = ("y", "n")
 _FORMAT: Final = Param("format", "File format to use", ("text", "json"))
@@ -101,9 +104,38 @@ _ABOUT_CONFIG: Final = (
         Param("filter", "Regular expression (Google re2) for filtering clusters by name"), _FORMAT,
     )),
     Route("/certs", inventory.certs, "print certs on machine"),
+    Route("/connections", connections.connections, "print open connections (not in Envoy)", False, (
+        Param("listener", "Only those of this listener"),
+        Param("cluster", "Only those of this cluster"),
+        Param("source", "Only those whose peer is in this network, such as 10.0.0.0/8"),
+        Param("side", "Only those of clients, or to hosts", ("", *connections.SIDES)),
+        Param("state", "Only those in this state; closed: the last thousand that ended", ("", *STATES)),
+        Param("sort", "Which come first", tuple(connections.SORTS)),
+        Param("limit", f"How many, {connections.MOST} by default, 0 = all"),
+        _FORMAT,
+    )),
     Route(
-        "/connections", connections.connections, "print open connections (not in Envoy)", False, (_FORMAT,)
+        connections.PREFIX, connections.one_connection,
+        "everything about the connection whose id follows; with DELETE, close it (not in Envoy)", False, (
+            Param("graceful", "With DELETE: send what is queued first; else both halves are reset", None),
+            _FORMAT,
+        ),
     ),
+    Route("/tap", tap.tap, "what new connections with a tap filter receive and send, as JSON lines (not in Envoy)", False, (
+        Param("name", "Only those of the tap of this name"),
+        Param("records", "End after so many; else when the viewer leaves"),
+    )),
+    Route("/why", why.why, "what is unusual now, and why (not in Envoy)", False, (_FORMAT,)),
+    Route("/ui", page.page, "what moves and what waits, live, in a browser (not in Envoy)"),
+    Route("/ui/events", live.events, "what /ui is drawn from, as server-sent events (not in Envoy)", False, (
+        Param("listener", "Show one by one only connections of this listener"),
+        Param("chain", "Only those of this filter chain"),
+        Param("state", "Only those in this state", ("", *SEVERITY)),
+        Param("cluster", "Only those to this cluster"),
+        Param("host", "Only those to this host"),
+        Param("order", "Which come first", ORDERS),
+        Param("rows", "How many, 40 by default, 200 at most"),
+    )),
     Route("/explain", explain.explain, "which filter chain a connection would get (not in Envoy)", False, (
         Param("dst", "Where the connection goes, IP:PORT; not needed with one listener"),
         Param("src", "The client, IP or IP:PORT"),
@@ -133,6 +165,8 @@ _STATS: Final = (
 )
 _ACTIONS: Final = (
     Route("/drain_listeners", actions.drain_listeners, "drain listeners", True, _DRAIN_PARAMS),
+    Route("/faults", faults.faults, "print fault filters; with POST of JSON, change their toxics, or take a service down "
+          "(not in Envoy)"),
     Route("/healthcheck/fail", actions.health_check_fail, "cause the server to fail health checks", True),
     Route("/healthcheck/ok", actions.health_check_ok, "cause the server to pass health checks", True),
     Route("/quitquitquit", actions.quit_quit_quit, "exit the server", True),
@@ -164,8 +198,10 @@ _BY_PATH: Final[Dict[str, Route]] = {route.path: route for route in ROUTES}
 
 
 def dispatch(host: AdminHost, request: Request) -> Response:
-    """The reply to a request: its handler's, 404 with the help, or 405 where only POST is taken."""
-    route = _BY_PATH.get(request.path)
+    """The reply to a request: its handler's, 404 with the help, 405 where only POST is taken, or 403 where
+    nothing may be changed.
+    """
+    route = _route_of(request.path)
     if route is None:
         return text("invalid path. " + help_text(), 404)
     if route.mutates and request.method != "POST":
@@ -173,7 +209,17 @@ def dispatch(host: AdminHost, request: Request) -> Response:
             'admin path "%s" mutates state, method=%s rather than POST', request.path, request.method
         )
         return text(f"Method {request.method} not allowed, POST required.", 405)
+    if request.method not in guard.SAFE_METHODS and guard.is_read_only(host.runtime.get(guard.READ_ONLY_KEY)):
+        return text(f"This admin is read-only (runtime key {guard.READ_ONLY_KEY}): {request.method} is refused.\n", 403)
     return route.handler(host, request)
+
+
+def _route_of(path: str) -> Optional[Route]:
+    """The route with this path, else one that ends in "/" and takes all that is one level below it."""
+    found = _BY_PATH.get(path)
+    if found is None and path.count("/") == 2 and not path.endswith("/"):
+        found = _BY_PATH.get(path[:path.rindex("/") + 1])
+    return found
 
 
 def help_text() -> str:

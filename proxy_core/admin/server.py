@@ -27,6 +27,7 @@ from .filter import AdminFilter, AdminService
 from .host import AdminHost
 
 NAME: Final = "admin"
+OWNER_ONLY: Final = 0o600  # whoever may write to the admin's Unix socket may stop the proxy
 
 
 def build_admin(host: AdminHost, config: Admin) -> Listener:
@@ -38,6 +39,8 @@ def build_admin(host: AdminHost, config: Admin) -> Listener:
     access_logs = _access_logs(host, config, problems)
     try:
         address = address_of(config.address)
+        if address.path and not address.mode:
+            address.mode = OWNER_ONLY
     except ValueError as error:
         problems.append(Problem(f"{NAME}.address", str(error)))
     if problems:

@@ -92,6 +92,10 @@ class Timers:
         timer.active = False
         return timer
 
+    def pending(self, owner: Any) -> List[Timer]:
+        """The live timers of one owner, in no order. Walks all timers: for whoever asks why, not for the loop."""
+        return [timer for _, _, timer in self._heap if timer.active and timer.owner is owner]
+
     def _cancelled(self) -> None:
         self._dead += 1
         if self._dead > PRUNE_ABOVE and self._dead * 2 > len(self._heap):

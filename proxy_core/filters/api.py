@@ -17,7 +17,7 @@ or use `callbacks.schedule(...)`: a chain that is parked with nothing left to wa
 from __future__ import annotations
 
 import enum
-from typing import Any, Callable, Final, Protocol
+from typing import Any, Callable, Final, Protocol, Tuple
 
 from ..buffer import Buffer
 
@@ -163,6 +163,14 @@ class NetworkFilter:
     def on_event(self, event: ConnectionEvent) -> None:
         """Nothing to do."""
         return None
+
+
+def chains_of(made: Any) -> Tuple[bool, bool]:
+    """Whether a filter is for the read chain, and whether for the write chain: by the methods that it has of its own. The
+    defaults of `NetworkFilter` need not be run."""
+    def own(method: str) -> bool:
+        return getattr(type(made), method, None) not in (None, getattr(NetworkFilter, method))
+    return own("on_data") or own("on_new_connection") or own("on_event"), own("on_write")
 
 
 class FilterManager(Protocol):

@@ -8,15 +8,20 @@ The chain knows its connection only as a `ChainHost`. Rules, in the order in whi
    first filter again.
 4. `end_stream` is told to each filter exactly once, and a filter that has been told and stopped is the gate for those
    behind it until it continues or injects.
-5. Who stopped the chain, and since when, is remembered. A chain that is parked with nothing left to wake it is a stall.
+5. Who stopped the chain, and since when, is remembered. A chain that is parked with nothing left to wake it is a stall, and
+   so is one that keeps bytes back for SUSPECT_AFTER seconds without a hold while no more come.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Final, List, Optional, Protocol, Tuple, cast
 
 from ..buffer import Buffer
 from .api import STOP_ITERATION, Hold, ReadFilter, WriteFilter
+
+
+SUSPECT_AFTER: Final = 1.0
 
 
 class Clock(Protocol):
@@ -142,7 +147,8 @@ class _ReadSlot:
 class ReadChain:
     """The read filters of one connection, first added first run."""
 
-    __slots__ = ("host", "holds", "parked_since", "stalled", "lone", "_uninspected", "slots", "_greeted", "_last", "_parked")
+    __slots__ = ("host", "holds", "parked_since", "stalled", "lone", "_uninspected", "slots", "_greeted", "_last", "_parked",
+                 "_suspicion")
 
     def __init__(self, host: ChainHost) -> None:
         self.host = host
@@ -158,6 +164,7 @@ class ReadChain:
         self._greeted = 0
         self._last = -1  # index of the last filter, which consumes and so never parks
         self._parked = -1  # index of the filter that parked the chain, -1 for none
+        self._suspicion: Any = None  # a timer: whether more bytes come for a chain that is parked on some
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -247,19 +254,44 @@ class ReadChain:
             self.check_stall()
 
     def all_released(self) -> None:
-        """No filter waits for anything but bytes any more."""
-        self.check_stall()
+        """No filter waits for anything but bytes any more. Looked at a moment later: who has its answer may let go of what it
+        waited for first, and continue then."""
+        if self._parked >= 0:
+            self.host.reactor.after(0.0, self.check_stall, self.host)
 
     def check_stall(self) -> None:
-        """Report, once per parking, that nothing is left that could wake a parked chain."""
-        if self._parked < 0 or self.stalled or self.holds or not self.host.is_open or self.host.may_read_more:
+        """Report, once per parking, that nothing is left that could wake a parked chain. More bytes could, as long as they
+        come: a filter that keeps bytes back while the peer is silent has most likely forgotten to continue."""
+        host = self.host
+        if self._parked < 0 or self.stalled or self.holds or not host.is_open:
             return
+        if self.slots[self._last].told_end:  # a filter that injects always stops; here it has injected the end
+            return
+        kept = host.read_buffer.size
+        if not host.may_read_more:
+            self._report_stall()
+        elif kept and self._suspicion is None:
+            suspect = functools.partial(self._suspect, kept, self.parked_since)
+            self._suspicion = host.reactor.after(SUSPECT_AFTER, suspect, host)
+
+    def _suspect(self, kept: int, parked_since: float) -> None:
+        """A while ago so many bytes were kept back, by the filter that had parked the chain then."""
+        self._suspicion = None
+        is_the_same = self._parked >= 0 and self.parked_since == parked_since and self.host.read_buffer.size == kept
+        if is_the_same and self.host.is_open and not (self.holds or self.stalled):
+            self._report_stall()
+        else:
+            self.check_stall()
+
+    def _report_stall(self) -> None:
         self.stalled = True
         self.host.stalled(self.parked_by, self.parked_since)
 
     def clear(self) -> None:
         """Forget the filters; the connection is closed and everybody has heard it. A filter and its callbacks know each
         other: left to the garbage collector, they cost a connection with four filters a tenth more."""
+        if self._suspicion is not None:
+            self._suspicion.cancel()
         for slot in self.slots:
             del slot.filter
         self.slots.clear()

@@ -69,10 +69,10 @@ class ListenSockets:
         """Where the open socket of this number really listens."""
         return self._open[number].address
 
-    def bind(self, number: int, beside: bool = False) -> None:
-        """Open a socket for an address; it refuses clients. beside: another socket of ours listens there. Raises
-        BindError."""
-        address = self._addresses[number]
+    def bind(self, number: int, beside: bool = False, at: Optional[Address] = None) -> None:
+        """Open a socket for an address; it refuses clients. beside: another socket of ours listens there. at: the
+        address with its real port, if that was the system's choice. Raises BindError."""
+        address = at or self._addresses[number]
         steps = _steps(self._config, number)
         try:
             reuse_port = beside or bool(self._config.enable_reuse_port)
@@ -140,6 +140,18 @@ class ListenSockets:
         """Let in whoever waits in the backlogs: they are about to be closed, which would reset them."""
         for listening in self.all():
             listening.accept_waiting()
+
+    def refuse(self) -> None:
+        """Refuse clients and keep the addresses: a socket that is bound and does not listen takes the place of each,
+        until `listen` and `start`. Raises BindError."""
+        for number, listening in list(self._open.items()):
+            if not listening.is_listening:
+                continue
+            if listening.address.path:  # the file of a socket that answers is not taken away from it
+                listening.close()
+            listening.share_port()
+            self.bind(number, beside=True, at=listening.address)
+            listening.close()
 
     def close(self) -> None:
         """Stop listening. Unix socket files stay, as in Envoy."""

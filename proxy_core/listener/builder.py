@@ -15,6 +15,7 @@ from ..config.model.listener import FilterChain as FilterChainConfig
 from ..config.model.listener import FilterChainMatch
 from ..config.model.listener import Listener as ListenerConfig
 from ..errors import ConfigError, Problem
+from ..filters.fault_point import is_down
 from ..network.address import Address, address_of
 from ..network.settings import DEFAULT_BUFFER_LIMIT, ConnectionSettings
 from ..observe.stat_names import ListenerStats
@@ -68,6 +69,7 @@ class ListenerBuilder:
             name, config, addresses, chains.matcher, context, self._settings(config), ListenerStats(scope),
             drain, access_logs, filters,
         )
+        listener.take_down(is_down([one.factories for one in chains.chains], lambda point: point.enabled))
         return Entry(
             listener, chains.chains, drain, source.origin, source.version_info, self.wall_clock(),
             scope.prefix,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 from ..event.reactor import Reactor
 from ..filters.registry import FilterRegistry, ListenerFilterExtension, TransportExtension
@@ -40,6 +40,7 @@ class ListenerContext:
     wall_clock: Callable[[], float]
     certificates: CertificateStore = dataclasses.field(default_factory=CertificateStore)
     secrets: Any = None
+    http: Any = None  # `http.services.HttpServices`
     singletons: Singletons = dataclasses.field(default_factory=Singletons)
     # The active listener at an address, for `use_original_dst`; set by the listener manager.
     listener_at: Callable[[Address], Any] = lambda address: None
@@ -58,6 +59,8 @@ class FilterContext:
     drain: DrainManager
     random: random.Random
     singletons: Singletons
+    http: Any
+    listener_scope: Optional[Scope]
     path: str
 
 
@@ -78,11 +81,11 @@ class ListenerFilterContext(FilterContext):
     scope: Scope
 
 
-def filter_context(server: ListenerContext, drain: DrainManager, path: str) -> FilterContext:
-    """The context of the filter at `path`."""
+def filter_context(server: ListenerContext, drain: DrainManager, path: str, scope: Scope) -> FilterContext:
+    """The context of the filter at `path`. scope: its listener's."""
     return FilterContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
-        server.random, server.singletons, path,
+        server.random, server.singletons, server.http, scope, path,
     )
 
 
@@ -92,7 +95,7 @@ def transport_context(
     """The context of the transport socket at `path`."""
     return TransportContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
-        server.random, server.singletons, path, scope, connect_timeout, server.certificates, server.secrets,
+        server.random, server.singletons, server.http, scope, path, scope, connect_timeout, server.certificates, server.secrets,
     )
 
 
@@ -102,5 +105,5 @@ def listener_filter_context(
     """The context of the listener filter at `path`."""
     return ListenerFilterContext(
         server.reactor, server.stats, server.clusters, server.pool, server.access_logs, server.runtime, drain,
-        server.random, server.singletons, path, scope,
+        server.random, server.singletons, server.http, scope, path, scope,
     )

@@ -43,6 +43,11 @@ class DescriptorGuard:
         self._told = False  # an outage is on, and was logged
         self._seen_again = False  # it was noticed since the timer was set
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether a listening socket waits for a descriptor."""
+        return bool(self._paused)
+
     def exhausted(self, listening: Pausable, why: str) -> None:
         """`listening` found no descriptor for a waiting connection."""
         if listening not in self._paused:

@@ -78,7 +78,7 @@ def prepare(
         if extension is None:
             continue
         try:
-            factories.append(extension.build(entry.typed_config.message, filter_context(context, drain, where)))
+            factories.append(extension.build(entry.typed_config.message, filter_context(context, drain, where, scope)))
         except ConfigError as error:
             problems.extend(error.problems)
     new_transport = _transport(config, context, drain, path, scope, problems)

@@ -8,7 +8,8 @@ the overload manager's monitor `envoy.resource_monitors.global_downstream_max_co
 
 from __future__ import annotations
 
-from typing import Tuple
+import os
+from typing import Optional, Tuple
 
 # Descriptors that are not connections: listeners, logs, the selector, the standard streams, the admin's clients.
 OTHER_DESCRIPTORS = 64
@@ -42,3 +43,12 @@ def limit_from_open_files() -> Tuple[int, str]:
         soft = 1 << 20
     limit = max(1, (soft - OTHER_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION)
     return limit, f"open-file limit {soft}"
+
+
+def open_descriptors() -> Optional[Tuple[int, int]]:
+    """How many descriptors the process has open, and how many it may have. None where the system does not say (not Linux)."""
+    try:
+        import resource
+        return len(os.listdir("/proc/self/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    except (ImportError, OSError):
+        return None

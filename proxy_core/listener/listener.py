@@ -9,12 +9,12 @@ and writes no access log, as in Envoy; a socket that fails later, before it is a
 from __future__ import annotations
 
 import socket
-from typing import Any, List, Optional, Sequence, Set
+from typing import Any, Final, List, Optional, Sequence, Set
 
 from ..config.model.listener import Listener as ListenerConfig
 from ..network import sockets
 from ..network.address import Address
-from ..network.close import NO_FLUSH
+from ..network.close import NO_FLUSH, CloseReason
 from ..network.closing import TRANSPORT_SOCKET_TIMEOUT
 from ..network.connection import Connection
 from ..network.facts import write_access_logs
@@ -34,6 +34,12 @@ from .listener_filters import PreparedListenerFilter
 
 NO_LOG_TYPE = "NotSet"
 DEFAULT_LISTENER_FILTERS_TIMEOUT = 15.0
+
+# Who ended a socket among the listener filters, and how.
+ENDINGS: Final = {
+    Ending.REJECTED: ("local", "policy"), Ending.REMOTE_CLOSE: ("peer", "FIN"), Ending.ERROR: ("peer", "error"),
+    Ending.TIMEOUT: ("local", "timeout"), Ending.SHUTDOWN: ("local", "shutdown"),
+}
 
 _log = component_logger("conn_handler")
 
@@ -62,6 +68,8 @@ class Listener:
         self.drain = drain
         self.stats = stats
         self.active = 0
+        self.is_down = False  # its sockets are bound and refuse, on purpose; see `take_down`
+        self._is_started = False
         self.sockets = ListenSockets(
             config, addresses, context, self, stats.connections_accepted_per_socket_event, use_reserve=exempt
         )
@@ -70,6 +78,7 @@ class Listener:
         self._settings = settings
         self._access_logs = access_logs
         self._exempt = exempt or config.ignore_global_conn_limit
+        self._is_remembered = not exempt  # whoever looks into the past would find mostly himself there
         self._tell_limits = Seldom()
         self._tell_no_match = Seldom()
         self._listener_filters = listener_filters
@@ -77,7 +86,7 @@ class Listener:
         self._filters_timeout = DEFAULT_LISTENER_FILTERS_TIMEOUT if timeout is None else timeout
         self._before_chain: Set[AcceptedSocket] = set()  # sockets among the listener filters
         self._finalizers = (self._finished,)  # one tuple for all connections
-        self._limit_key = f"envoy.resource_limits.listener.{name}.connection_limit"
+        self.connection_limit_key = f"envoy.resource_limits.listener.{name}.connection_limit"
         # Bytes of connections that no filter claims. Not listed: Envoy has no such stat.
         self._unclaimed = ByteCounters(Counter("rx"), Counter("tx"))
 
@@ -97,11 +106,31 @@ class Listener:
 
     def listen(self) -> None:
         """Clients wait from now on, until then they are refused. Raises BindError."""
-        self.sockets.listen()
+        if not self.is_down:
+            self.sockets.listen()
 
     def start(self) -> None:
-        """Accept from now on."""
-        self.sockets.start()
+        """Accept from now on, or refuse if that is asked for. Raises BindError only if it has been given sockets of a
+        listener that refused."""
+        self._is_started = True
+        self._obey()
+
+    def take_down(self, is_down: bool) -> None:
+        """Refuse clients, and keep the addresses; or let them come again. Raises BindError; nothing has changed then."""
+        if is_down != self.is_down:
+            self.is_down = is_down
+            try:
+                self._obey()
+            except BindError:
+                self.is_down = not is_down
+                raise
+
+    def _obey(self) -> None:
+        if self.is_down:
+            self.sockets.refuse()
+        elif self._is_started:
+            self.sockets.listen()
+            self.sockets.start()
 
     def stop_listening(self) -> bool:
         """Close the listening sockets; False if they were closed before. Unix socket files stay, as in Envoy."""
@@ -112,6 +141,26 @@ class Listener:
     def local_addresses(self) -> List[Address]:
         """Where it listens, with real ports; the configured addresses when it doesn't."""
         return [listening.address for listening in self.sockets.all()] or self.addresses
+
+    @property
+    def matcher(self) -> ChainMatcher[FilterChain]:
+        """How new connections find their chains."""
+        return self._matcher
+
+    def waiting_longest(self) -> Optional[AcceptedSocket]:
+        """The oldest of the sockets among the listener filters."""
+        return min(self._before_chain, key=lambda accepted: accepted.info.start_mono, default=None)
+
+    @property
+    def filters_timeout(self) -> float:
+        """Seconds that the listener filters may take; 0 = any time."""
+        return self._filters_timeout
+
+    @property
+    def connection_limit(self) -> Optional[int]:
+        """How many connections it may have, by the runtime key `connection_limit_key`; None = any number."""
+        limit: Optional[int] = self._context.runtime.integer(self.connection_limit_key)
+        return limit
 
     def replace_chains(self, config: ListenerConfig, matcher: ChainMatcher[FilterChain]) -> None:
         """From now on these chains are for new connections. config: differs from the old one in nothing else."""
@@ -144,10 +193,10 @@ class Listener:
             limits = self._context.process_limit
             self._tell_refusal(f"the process has {limits.limit} connections ({limits.source})")
             return False
-        limit = self._context.runtime.integer(self._limit_key)
+        limit = self.connection_limit
         if limit is not None and self.active >= limit:
             self.stats.downstream_cx_overflow.inc()
-            self._tell_refusal(f"it has {limit} connections (runtime key {self._limit_key})")
+            self._tell_refusal(f"it has {limit} connections (runtime key {self.connection_limit_key})")
             return False
         return True
 
@@ -192,6 +241,7 @@ class Listener:
         accepted.transport_protocol = accepted.transport_protocol or "raw_buffer"
         info = accepted.info
         info.requested_server_name = accepted.requested_server_name
+        info.detected = accepted.transport_protocol, accepted.application_protocols
         info.downstream_remote_address = accepted.remote_address.text
         info.downstream_local_address = accepted.local_address.text
         info.local_address_restored = accepted.local_restored
@@ -226,7 +276,8 @@ class Listener:
         elif ending is Ending.ERROR:
             self.stats.downstream_listener_filter_error.inc()
         _log.debug("closing connection from %s: %s", accepted.remote_address, reason)
-        self._never_connected(accepted)
+        by, how = ENDINGS[ending]
+        self._never_connected(accepted, CloseReason(by, how, reason))
 
     def _left_filters(self, accepted: AcceptedSocket) -> None:
         self._before_chain.discard(accepted)
@@ -241,13 +292,15 @@ class Listener:
             why = self._matcher.explain(accepted).line()
             _log.warning("listener '%s' has no filter chain for a connection: %s", self.name, why)
         accepted.release()
-        self._never_connected(accepted)
+        why = "no filter chain is for it, see /explain"
+        self._never_connected(accepted, CloseReason("local", "policy", "filter_chain_not_found", why))
 
-    def _never_connected(self, accepted: AcceptedSocket) -> None:
+    def _never_connected(self, accepted: AcceptedSocket, reason: CloseReason) -> None:
         """The end of a socket that did not become a connection."""
         self._give_back_slot()
         info = accepted.info
         info.end_mono = self._context.reactor.now
+        self._context.table.remember_refused(info, accepted.remote_address, accepted.local_address, reason)
         for logger in self._access_logs:
             logger.log(info, NO_LOG_TYPE)
 
@@ -304,7 +357,7 @@ class Listener:
         if connection.local_close_details == TRANSPORT_SOCKET_TIMEOUT:
             stats.downstream_cx_transport_socket_connect_timeout.inc()
         stats.downstream_cx_length_ms.record(int((self._context.reactor.now - connection.opened_at) * 1000))
-        self._context.table.discard(connection)
+        self._context.table.discard(connection, self._is_remembered)
         self._give_back_slot()
         if _log.level <= DEBUG:
             _log.debug(

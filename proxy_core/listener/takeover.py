@@ -75,7 +75,7 @@ class Donors:
                     donor.sockets.share_ports()
                 listener.sockets.bind(number, beside=bool(free))
             if listens:
-                listener.sockets.listen()
+                listener.listen()
         except Exception:
             listener.sockets.close()
             self.give_back(claims)

@@ -19,6 +19,7 @@ from typing import Collection, Dict, List, Optional
 
 from ..config.model.listener import Listener as ListenerConfig
 from ..errors import ConfigError, Problem
+from ..filters.fault_point import is_down
 from ..observe.log import component_logger
 from ..observe.stat_names import ListenerManagerStats
 from .binding import BindError
@@ -155,11 +156,19 @@ class Batch:
         gone = left_out(entry.chains, chains.chains)
         entry.listener.replace_chains(change.config, chains.matcher)
         entry.chains = chains.chains
+        self._obey_faults(entry)
         entry.updated_at = self._parts.builder.wall_clock()
         stats.listener_modified.inc()
         stats.listener_in_place_updated.inc()
         stats.listener_create_success.inc()
         self._parts.retirement.chains(gone)
+
+    def _obey_faults(self, entry: Entry) -> None:
+        """New chains may be down when the old ones were not, or the other way round."""
+        try:
+            entry.listener.take_down(is_down([chain.factories for chain in entry.chains], lambda point: point.enabled))
+        except BindError as error:
+            _log.warning("listener '%s': %s", entry.name, error)
 
     def _commit_listener(self, change: Change) -> None:
         parts, listener = self._parts, change.entry.listener

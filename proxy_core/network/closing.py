@@ -2,7 +2,7 @@
 
     FlushWrite            send what is queued, then close; if the peer is still sending, half-close and drop its bytes for a
                           moment first, because closing a socket with unread bytes destroys the reply on its way
-    FlushWriteAndDelay    the same, but always wait for the peer's FIN or the delayed-close timer
+    FlushWriteAndDelay    the same, but wait for the peer's FIN or the delayed-close timer, and say nothing before
     FlushWriteAndReset    send what is queued, then RST, once it has been delivered
     NoFlush               close now, after one attempt to send what is queued
     Abort                 close now
@@ -223,7 +223,7 @@ def _should_linger(conn: Closable) -> bool:
     The kernel answers `close` with RST if it holds bytes of the peer that nobody read, or if more arrive afterwards, and the
     peer then loses what it had not received yet. So it matters only if we sent something.
     """
-    if conn.close_kind is FLUSH_WRITE_AND_DELAY and conn.settings.delayed_close_timeout > 0:
+    if _waits_for_peer(conn):
         return True
     if not conn.bytes_sent or not conn.settings.linger_timeout:
         return False
@@ -231,9 +231,14 @@ def _should_linger(conn: Closable) -> bool:
     return bool(unread or unacknowledged)
 
 
+def _waits_for_peer(conn: Closable) -> bool:
+    """FlushWriteAndDelay: the peer is to close first, and is told so by the bytes it got (`connection: close`), not by a FIN."""
+    return conn.close_kind is FLUSH_WRITE_AND_DELAY and conn.settings.delayed_close_timeout > 0
+
+
 def _linger(conn: Closable) -> None:
-    """Say that we are done, and take what still comes without looking at it."""
-    if conn.write_state is not ENDED:
+    """Say that we are done, unless the peer is to say it first, and take what still comes without looking at it."""
+    if conn.write_state is not ENDED and not _waits_for_peer(conn):
         conn.transport.send_end(conn.sock)
         if conn.transport.has_output:
             conn.set_interest(conn.mask | WRITE)
@@ -264,7 +269,8 @@ def discard_input(conn: Closable) -> None:
             return
     except sockets.ConnectionLost as lost:
         conn.reset_on_close = lost.reset
-    conn.close_socket(conn.close_event, conn.close_reason or CloseReason("local", "FIN"))
+    event = REMOTE_CLOSE if _waits_for_peer(conn) else conn.close_event
+    conn.close_socket(event, conn.close_reason or CloseReason("local", "FIN"))
 
 
 def take_last_bytes(conn: Closable) -> None:

@@ -1,4 +1,4 @@
-"""Every connection of the process: ids for new ones, and who is alive. What the admin lists and a dump prints.
+"""Every connection of the process: ids for new ones, who is alive, who ended last. What the admin lists and a dump prints.
 
 What one idle proxied pair (client and upstream) holds in memory, in bytes, traced on Python 3.11 with `tracemalloc`:
 
@@ -23,7 +23,10 @@ from __future__ import annotations
 import functools
 from typing import Callable, Dict, List, Optional, Tuple
 
+from ..observe.reasons import ClosedRing
 from ..observe.stats import Counter, StatsStore
+from ..observe.stream_info import StreamInfo
+from .close import CloseReason
 from .connection import Connection
 
 RX_BUFFERED = "_rx_bytes_buffered"
@@ -31,11 +34,12 @@ TX_BUFFERED = "_tx_bytes_buffered"
 
 
 class ConnectionTable:
-    """One counter for downstream, upstream and admin connections, from 0, as in Envoy."""
+    """One counter for downstream, upstream and admin connections, from 0, as in Envoy. closed: the last ones that ended."""
 
     def __init__(self) -> None:
         self._next_id = 0
         self._live: Dict[int, Connection] = {}
+        self.closed = ClosedRing()
         self.on_discard: Optional[Callable[[], None]] = None
 
     def next_id(self) -> int:
@@ -48,11 +52,39 @@ class ConnectionTable:
         """From now on until `discard` this connection is alive."""
         self._live[connection.id] = connection
 
-    def discard(self, connection: Connection) -> None:
-        """This connection is over."""
+    def discard(self, connection: Connection, remember: bool = True) -> None:
+        """This connection is over. remember: keep a record of it."""
         self._live.pop(connection.id, None)
+        if remember:
+            self._remember(connection)
         if self.on_discard is not None:
             self.on_discard()
+
+    def _remember(self, connection: Connection) -> None:
+        """A plain tuple of what is there anyway, in the order of `ClosedConnection`; it keeps no connection in memory."""
+        info = connection.info
+        upstream = info.upstream
+        cluster, host, upstream_id, local = "", "", 0, connection.local_address
+        if upstream is not None:
+            cluster, host, upstream_id = upstream.cluster_raw, upstream.connecting_to, upstream.connection_id
+        self.closed.append((
+            connection.id, info.connection_id, connection.opened_at, connection.reactor.now, connection.bytes_read,
+            connection.bytes_sent, connection.bytes_queued, connection.remote_address,
+            local if local is not None or upstream is None else upstream.local_address,
+            info.listener_name, info.filter_chain_name, cluster, host, upstream_id, connection.close_reason, info.response_flags,
+            connection.pauses, connection.read_chain.parked_by,
+        ))
+
+    def remember_refused(self, info: StreamInfo, remote: object, local: object, reason: CloseReason) -> None:
+        """A socket that did not become a connection. `info.end_mono` is set."""
+        self.closed.append((
+            None, None, info.start_mono, info.end_mono, 0, 0, 0, remote, local, info.listener_name, "", "", "", 0,
+            reason, info.response_flags, (), "",
+        ))
+
+    def get(self, connection_id: int) -> Optional[Connection]:
+        """The live connection with this id."""
+        return self._live.get(connection_id)
 
     def live(self) -> List[Connection]:
         """The live connections by id, oldest first. A copy: they may close while it is walked."""

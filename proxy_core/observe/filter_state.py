@@ -12,6 +12,8 @@ TCP_PROXY_CLUSTER: Final = "envoy.tcp_proxy.cluster"
 UPSTREAM_SERVER_NAME: Final = "envoy.network.upstream_server_name"
 UPSTREAM_SUBJECT_ALT_NAMES: Final = "envoy.network.upstream_subject_alt_names"
 APPLICATION_PROTOCOLS: Final = "envoy.network.application_protocols"
+# Ours: what a pool of one protocol offers if neither the cluster nor a filter says what. Only on upstream connections.
+APPLICATION_PROTOCOLS_FALLBACK: Final = "proxy_core.application_protocols_fallback"
 
 _AS_VALUE: Final = "\0the text of the value"
 

@@ -157,6 +157,7 @@ class ClusterStats:
     def _bind_membership(self, scope: Scope) -> None:
         self.lb_healthy_panic = scope.counter("lb_healthy_panic")
         self.membership_change = scope.counter("membership_change")
+        self.original_dst_host_invalid = scope.counter("original_dst_host_invalid")
         self.assignment_stale = scope.counter("assignment_stale")
         self.assignment_timeout_received = scope.counter("assignment_timeout_received")
         self.update_attempt = scope.counter("update_attempt")

@@ -64,6 +64,8 @@ class HttpStats:
         self.downstream_rq_4xx = counter("downstream_rq_4xx")
         self.downstream_rq_5xx = counter("downstream_rq_5xx")
         self.downstream_rq_completed = counter("downstream_rq_completed")
+        self.downstream_rq_failed_path_normalization = counter("downstream_rq_failed_path_normalization")
+        self.downstream_rq_redirected_with_normalized_path = counter("downstream_rq_redirected_with_normalized_path")
         self.downstream_rq_header_timeout = counter("downstream_rq_header_timeout")
         self.downstream_rq_idle_timeout = counter("downstream_rq_idle_timeout")
         self.downstream_rq_max_duration_reached = counter("downstream_rq_max_duration_reached")

@@ -39,7 +39,7 @@ TCP_PROXY_GAUGES: Names = ("upstream_flush_active",)
 # `cluster.<name>.`: connection pool, membership and balancing.
 CLUSTER_COUNTERS: Names = (
     "assignment_stale", "assignment_timeout_received", "bind_errors", "lb_healthy_panic", "membership_change",
-    "retry_or_shadow_abandoned", "update_attempt",
+    "original_dst_host_invalid", "retry_or_shadow_abandoned", "update_attempt",
     "update_empty", "update_failure", "update_no_rebuild", "update_success", "upstream_cx_close_notify",
     "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
     "upstream_cx_destroy", "upstream_cx_destroy_local", "upstream_cx_destroy_local_with_active_rq",
@@ -76,7 +76,7 @@ CLUSTER_OTHER_COUNTERS: Names = (
     "lb_recalculate_zone_structures", "lb_subsets_created", "lb_subsets_fallback",
     "lb_subsets_fallback_panic", "lb_subsets_removed", "lb_subsets_selected", "lb_zone_cluster_too_small",
     "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone",
-    "lb_zone_routing_sampled", "original_dst_host_invalid", "upstream_cx_preconnect_skipped",
+    "lb_zone_routing_sampled", "upstream_cx_preconnect_skipped",
 )
 CLUSTER_OTHER_GAUGES: Names = ("lb_subsets_active", "upstream_queue_overloaded")
 
@@ -90,9 +90,10 @@ HTTP_COUNTERS: Names = (
     "downstream_cx_total", "downstream_cx_tx_bytes_total", "downstream_cx_upgrades_total",
     "downstream_flow_control_paused_reading_total", "downstream_flow_control_resumed_reading_total",
     "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx",
-    "downstream_rq_completed", "downstream_rq_header_timeout", "downstream_rq_http1_total",
+    "downstream_rq_completed", "downstream_rq_failed_path_normalization", "downstream_rq_header_timeout",
+    "downstream_rq_http1_total",
     "downstream_rq_idle_timeout", "downstream_rq_max_duration_reached", "downstream_rq_non_relative_path",
-    "downstream_rq_response_before_rq_complete", "downstream_rq_rx_reset", "downstream_rq_timeout",
+    "downstream_rq_redirected_with_normalized_path", "downstream_rq_response_before_rq_complete", "downstream_rq_rx_reset", "downstream_rq_timeout",
     "downstream_rq_too_large", "downstream_rq_total", "downstream_rq_tx_reset",
     "downstream_rq_ws_on_non_ws_route", "rs_too_large",
 )
@@ -104,8 +105,7 @@ HTTP_GAUGES: Names = (
 HTTP_HISTOGRAMS: Names = ("downstream_cx_length_ms", "downstream_rq_time")
 HTTP_OTHER_COUNTERS: Names = (
     "downstream_cx_http2_total", "downstream_cx_http3_total", "downstream_cx_overload_disable_keepalive",
-    "downstream_rq_failed_path_normalization", "downstream_rq_http2_total", "downstream_rq_http3_total",
-    "downstream_rq_overload_close", "downstream_rq_redirected_with_normalized_path",
+    "downstream_rq_http2_total", "downstream_rq_http3_total", "downstream_rq_overload_close",
     "downstream_rq_rejected_via_ip_detection", "downstream_rq_too_many_premature_resets",
 )
 HTTP_OTHER_GAUGES: Names = (
@@ -115,6 +115,10 @@ HTTP_OTHER_GAUGES: Names = (
 HTTP_LISTENER_COUNTERS: Names = (
     "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx",
     "downstream_rq_completed",
+)
+# `http.<stat_prefix>.tracing.`: nothing is traced.
+TRACING_COUNTERS: Names = (
+    "client_enabled", "health_check", "not_traceable", "random_sampling", "service_forced",
 )
 # `http1.` (the codec), and `http.async-client.` (the router of the engine's own requests)
 HTTP1_CODEC_COUNTERS: Names = (

@@ -192,6 +192,10 @@ class Scope:
         family, tags = _family_and_tags(prefix)
         return Scope(self._store, prefix, family, tags)
 
+    def elsewhere(self, name: str) -> Scope:
+        """The scope with this full name in the same store."""
+        return self._store.scope(name)
+
     def counter(self, name: str) -> Counter:
         return _get_or_create(self._store.counters, Counter, self._full(name))
 

@@ -16,6 +16,9 @@ from typing import Any, Callable, Dict, Final, Mapping, Optional, Tuple
 # What maps are before somebody has something to put in: one object for all streams. Replace it, it can't be written.
 NOTHING: Final[Mapping[str, Any]] = types.MappingProxyType({})
 
+# What listener filters found, as the filter chain was chosen by it: transport protocol, application protocols.
+NOTHING_DETECTED: Final[Tuple[str, Tuple[str, ...]]] = ("raw_buffer", ())
+
 NORMAL = "Normal"
 REMOTE_RESET = "RemoteReset"
 LOCAL_RESET = "LocalReset"
@@ -66,7 +69,7 @@ class StreamInfo:
         "downstream_local_close_reason", "downstream_detected_close_type", "downstream_transport_failure_reason",
         "requested_server_name", "alpn", "stream_id", "dynamic_metadata", "filter_state", "upstream", "tls",
         "close_reason", "refresh", "http", "metadata", "ja3_hash", "ja4_hash",
-        "local_address_restored",
+        "local_address_restored", "detected",
     )
 
     def __init__(self, connection_id: int, start_wall: float, start_mono: float) -> None:
@@ -85,13 +88,14 @@ class StreamInfo:
         self.bytes_sent = 0
         self.wire_bytes_received = 0
         self.wire_bytes_sent = 0
-        self.response_flags: Tuple[str, ...] = ()  # short names ("UF"), any order, no duplicates; printed in table order
+        self.response_flags: Tuple[str, ...] = ()  # short names ("UF") as they were set, no duplicates
         self.response_code_details = ""
         self.connection_termination_details = ""
         self.downstream_local_close_reason = ""
         self.downstream_detected_close_type = NORMAL
         self.downstream_transport_failure_reason = ""
         self.requested_server_name = ""
+        self.detected = NOTHING_DETECTED
         self.ja3_hash = ""  # by tls_inspector, with or without a TLS session of ours
         self.ja4_hash = ""
         self.alpn = ""

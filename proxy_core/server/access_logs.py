@@ -40,7 +40,7 @@ def _check_appendable(path: str) -> None:
 
 
 class AccessLogs:
-    """One per server. The sinks are shared by path."""
+    """One per server. The sinks are shared by path. sources: what filters of log lines read, for others who compile some."""
 
     def __init__(
         self, extensions: Mapping[str, AccessLogExtension], sinks: SinkCache, reactor: Reactor,
@@ -50,7 +50,7 @@ class AccessLogs:
         self._extensions = extensions
         self._reactor = reactor
         self._wall_clock = wall_clock
-        self._sources = Sources(rng.random, runtime)
+        self.sources = Sources(rng.random, runtime)
         self._compiler = FormatCompiler()
 
     def build(
@@ -82,5 +82,5 @@ class AccessLogs:
         except OSError as error:
             text = f"unable to open file '{getattr(message, 'path', '')}': {error.strerror}"
             raise ConfigError([Problem(f"{path}.typed_config.path", text)]) from error
-        passes = compile_filter(config.filter, self._sources) if config.filter is not None else None
+        passes = compile_filter(config.filter, self.sources) if config.filter is not None else None
         return AccessLog(formatter, sink, self._wall_clock, lambda: self._reactor.now, passes)

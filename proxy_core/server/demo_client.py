@@ -1,9 +1,9 @@
-"""The demo's traffic: a client on the engine's own loop, which asks an echo server once a second.
+"""The demo's traffic: clients on the engine's own loop. One asks an echo server once a second, others stay and talk.
 
     CONNECTING -> READING -> DONE       says one line, ends its direction, reads until the other one ends
     any -> DONE                         an error, or too long: the answer is None
 
-It speaks through a plain socket, as a client from outside would, so what the demo shows is the proxy's work.
+They speak through plain sockets, as clients from outside would, so what the demo shows is the proxy's work.
 """
 
 from __future__ import annotations
@@ -91,6 +91,51 @@ class Request:
         self._reactor.unwatch(sock.fileno())
         sock.close()
         self._on_done(answer, reason)
+
+
+class Chatter:
+    """A client that stays: it says something again and again, and takes what comes back."""
+
+    __slots__ = ("_reactor", "_sock", "_interval", "_words")
+
+    def __init__(self, reactor: Reactor, address: Address, interval: float, size: int) -> None:
+        """interval: seconds between two sayings. size: bytes of each."""
+        self._reactor = reactor
+        self._interval = interval
+        self._words = b"." * size
+        self._sock = sockets.new_stream(address)
+        if sockets.start_connect(self._sock, address) is None:
+            reactor.watch(self._sock.fileno(), READ, self)
+            reactor.after(interval, self._say, self)
+
+    def _say(self) -> None:
+        if self._sock.fileno() >= 0:
+            try:
+                self._sock.send(self._words)
+            except BlockingIOError:
+                pass  # what came back was not yet read: this once it says nothing
+            except OSError:
+                self._leave()
+                return
+            self._reactor.after(self._interval, self._say, self)
+
+    def on_ready(self, mask: int) -> None:
+        """What comes back, or the end."""
+        try:
+            data = sockets.receive(self._sock, MOST_READ)
+        except (OSError, sockets.ConnectionLost):
+            data = b""
+        if data == b"":
+            self._leave()
+
+    def on_failure(self, error: Exception) -> None:
+        """A bug in a callback."""
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._reactor.unwatch(self._sock.fileno())
+            self._sock.close()
 
 
 class Traffic:

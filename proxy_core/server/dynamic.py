@@ -18,6 +18,7 @@ from ..observe.stats import StatsStore
 from ..upstream.manager import ClusterManager
 from ..xds.cds import CdsApi
 from ..xds.lds import LdsApi
+from ..xds.rds import RouteConfigs
 from ..xds.response import Response
 from ..xds.subscription import FileSubscription, SubscriptionStats, source_problems
 from .extensions import Extensions
@@ -44,17 +45,18 @@ class DynamicResources:
     """The subscriptions of one server, and the order of its start:
 
         clusters of the bootstrap have hosts -> CDS is read -> its clusters have hosts
-            -> listeners of the bootstrap listen -> LDS is read -> ready
+            -> route tables (RDS) are read -> listeners of the bootstrap listen -> LDS is read -> ready
 
     on_changed: called after each update.
     """
 
     def __init__(
         self, bootstrap: Bootstrap, listeners: ListenerManager, clusters: ClusterManager, watched: Watched,
-        on_changed: Callable[[], None],
+        routes: RouteConfigs, on_changed: Callable[[], None],
     ) -> None:
         """Raises ConfigError if there is something to subscribe to, and it can't be."""
         self._clusters = clusters
+        self._routes = routes
         self._listen: Callable[[], bool] = _refuse
         self._on_ready: Callable[[], None] = _nothing
         resources = bootstrap.dynamic_resources or DynamicConfig()
@@ -101,6 +103,7 @@ class DynamicResources:
 
     def _read_listeners(self) -> None:
         self._clusters.initialization.complete()
+        self._routes.start()
         if not self._listen():
             return
         if self._lds is not None:
@@ -114,7 +117,7 @@ class DynamicResources:
             found += self._cds.check(self._cds_api.check)
         if self._lds is not None and self._lds_api is not None:
             found += self._lds.check(self._lds_api.check)
-        return found
+        return found + self._routes.check()
 
     def close(self) -> None:
         """Read no more."""

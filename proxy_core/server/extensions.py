@@ -12,20 +12,26 @@ from ..config.model.cluster import TcpProtocolOptions
 from ..config.model.discovery import DISCOVERY_TYPES
 from ..config.model.load_balancing import POLICIES as LOAD_BALANCING_POLICIES
 from ..config.model.health_check import HEALTH_CHECK_TYPES
+from ..config.model.http_upstream import HttpProtocolOptions
 from ..config.model.proxy_protocol import PerHostConfig
+from ..config.model.route import FilterConfig
+from ..config.model.route_retry import RETRY_TYPES
 from ..config.registry import TypeRegistry
 from ..extensions.access_log import file, stream
 from ..extensions.access_log.registry import AccessLogExtension
+from ..extensions.http import router
 from ..extensions.listener import http_inspector, original_dst, proxy_protocol, tls_inspector
 from ..extensions.listener import local_ratelimit as listener_local_ratelimit
 from ..extensions.network import (
-    connection_limit, custom, direct_response, echo, local_ratelimit, rbac, set_filter_state, sni_cluster,
-    tcp_bandwidth_limit, tcp_proxy,
+    connection_limit, custom, direct_response, echo, fault, http_connection_manager, local_ratelimit, rbac, set_filter_state,
+    sni_cluster, tap, tcp_bandwidth_limit, tcp_proxy,
 )
+from ..extensions.rbac.matchers import MATCHERS as RBAC_MATCHERS
 from ..extensions.transport import raw_buffer, tls, upstream_header
 from ..filters.registry import (
     FilterRegistry, ListenerFilterExtension, TransportExtension, UpstreamTransportExtension,
 )
+from ..http.registry import HttpFilterRegistry
 
 
 class Extensions:
@@ -35,12 +41,13 @@ class Extensions:
         self._loader = custom.FilterLoader(list(filter_path))
         self.filters = FilterRegistry(
             [
-                connection_limit.EXTENSION, direct_response.EXTENSION, echo.EXTENSION, local_ratelimit.EXTENSION,
-                rbac.EXTENSION, set_filter_state.EXTENSION, sni_cluster.EXTENSION, tcp_bandwidth_limit.EXTENSION,
-                tcp_proxy.EXTENSION,
+                connection_limit.EXTENSION, direct_response.EXTENSION, echo.EXTENSION, fault.EXTENSION,
+                http_connection_manager.EXTENSION, local_ratelimit.EXTENSION, rbac.EXTENSION, set_filter_state.EXTENSION,
+                sni_cluster.EXTENSION, tap.EXTENSION, tcp_bandwidth_limit.EXTENSION, tcp_proxy.EXTENSION,
             ],
             custom=custom.EXTENSION,
         )
+        self.http_filters = HttpFilterRegistry([router.EXTENSION])
         transports: List[TransportExtension] = [raw_buffer.EXTENSION, tls.EXTENSION]
         self.transports: Dict[str, TransportExtension] = {
             extension.config.DESCRIPTOR.full_name: extension for extension in transports
@@ -65,13 +72,13 @@ class Extensions:
 
     def types(self) -> TypeRegistry:
         """What `@type` may name in a configuration."""
-        classes = self.filters.configs()
+        classes = self.filters.configs() + self.http_filters.configs()
         classes += [extension.config for extension in self.listener_filters.values()]
         classes += [extension.config for extension in self.transports.values()]
         classes += [each.config for each in self.upstream_transports.values()]
         classes += [extension.config for extension in self.access_logs.values()]
-        classes += [*rbac.MATCHERS, *LOAD_BALANCING_POLICIES, DownstreamConnectionsConfig, PerHostConfig, *DISCOVERY_TYPES]
-        classes += [*HEALTH_CHECK_TYPES, TcpProtocolOptions]
+        classes += [*RBAC_MATCHERS, *LOAD_BALANCING_POLICIES, DownstreamConnectionsConfig, PerHostConfig, *DISCOVERY_TYPES]
+        classes += [*HEALTH_CHECK_TYPES, TcpProtocolOptions, HttpProtocolOptions, *RETRY_TYPES, FilterConfig]
         return TypeRegistry(classes, python=self._loader)
 
     def is_terminal(self, type_url: str) -> bool:

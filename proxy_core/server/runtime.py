@@ -11,7 +11,10 @@ Settings of our own that Envoy has no field for are keys here as well, below `pr
     proxy_core.drain_most_ms            the same, silent or not (3600000); both from the end of the drain time on
     proxy_core.linger_timeout_ms        a closed connection takes and drops input for so long, to save its reply (5000)
 
-0 switches a bound off.
+0 switches a bound off. Of the admin (see `admin.guard`):
+
+    proxy_core.admin_hosts              names in the Host header that are allowed besides IP addresses and localhost
+    proxy_core.admin_read_only          true: nothing can be changed through it
 """
 
 from __future__ import annotations

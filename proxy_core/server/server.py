@@ -19,6 +19,7 @@ from ..event.file_watch import FileWatcher
 from ..event.reactor import Reactor
 from ..event.wakeup import Wakeup
 from ..listener.binding import BindError
+from ..http.services import HttpServices
 from ..listener.context import ListenerContext
 from ..listener.descriptors import DescriptorGuard
 from ..listener.limits import ProcessLimit, limit_from_open_files
@@ -37,10 +38,12 @@ from ..upstream.balancer import Surroundings
 from ..upstream.discovery.factory import Discoveries
 from ..upstream.manager import ClusterManager
 from ..upstream.monitoring import Monitors
+from ..upstream.http_pool import HttpPools
 from ..upstream.resolver import LookUp, Resolver, system_look_up
 from ..upstream.tcp_pool import TcpPool
 from ..upstream.transport import UpstreamTransports
 from ..xds.eds import EndpointSubscriptions
+from ..xds.rds import RouteConfigs
 from ..xds.secrets import SecretManager
 from .access_logs import AccessLogs, UnopenedSinks
 from .dynamic import DynamicResources, Watched
@@ -106,10 +109,11 @@ class Server:
         self._look_up = look_up
         self.clusters = self._cluster_manager(bootstrap, extensions, settings, transports)
         self.process_limit = process_limit(bootstrap, self.runtime)
-        self.descriptors = DescriptorGuard(
-            self.reactor, component_logger("conn_handler"), self._own.counter("descriptors_exhausted")
-        )
+        exhausted = self._own.counter("descriptors_exhausted")
+        self.descriptors = DescriptorGuard(self.reactor, component_logger("conn_handler"), exhausted)
         self.pool = TcpPool(self.reactor, self.table)
+        self.http_pools = HttpPools(self.pool, self.reactor, self.table)
+        self.route_configs = self._route_configs(extensions)
         self.context = self._listener_context(extensions, settings, transports)
         self.stats.scope("server").computed("days_until_first_cert_expiring", self._days_until_first_expiry)
         self.listeners = ListenerManager(self.context, float(options.drain_time_s), options.drain_strategy == GRADUAL)
@@ -141,6 +145,14 @@ class Server:
             extensions.listener_filters, settings,
             self.process_limit, self.descriptors, self.clusters, self.pool, self.access_logs,
             self.runtime, self.random, self.wall_clock, transports.certificates, self.secrets,
+            self._http_services(extensions),
+        )
+
+    def _http_services(self, extensions: Extensions) -> HttpServices:
+        node = self.loaded.bootstrap.node
+        return HttpServices(
+            extensions.http_filters, self.wall_clock, self.http_pools, self.route_configs,
+            node.cluster if node is not None else "", node.id if node is not None else "",
         )
 
     def _cluster_manager(
@@ -157,6 +169,12 @@ class Server:
             extensions.types(), self.reactor, self.file_watcher, self.wall_clock, self.decoding, unknown_fields
         )
         return Discoveries(self.reactor, Resolver(self.resolving, self._look_up), self.random, endpoints)
+
+    def _route_configs(self, extensions: Extensions) -> RouteConfigs:
+        unknown_fields = self.stats.scope("server").counter("dynamic_unknown_fields")
+        return RouteConfigs(
+            extensions.types(), self.reactor, self.file_watcher, self.wall_clock, self.decoding, unknown_fields
+        )
 
     def _watched(self, extensions: Extensions) -> Watched:
         return Watched(
@@ -195,7 +213,8 @@ class Server:
                 problems.extend(error.problems)
         try:
             self.dynamic = DynamicResources(
-                bootstrap, self.listeners, self.clusters, self._watched(extensions), self.on_resources_changed,
+                bootstrap, self.listeners, self.clusters, self._watched(extensions), self.route_configs,
+                self.on_resources_changed,
             )
         except ConfigError as error:
             problems.extend(error.problems)
@@ -290,6 +309,7 @@ class Server:
     def close(self) -> None:
         """Give back every descriptor. Connections must be closed by then (`lifecycle.close_connections`)."""
         self.stop_listening()
+        self.route_configs.close()
         self.file_watcher.close()
         self.access_logs.sinks.close()
         self.descriptors.close()
@@ -313,8 +333,9 @@ class Server:
     def _on_stall(self, connection: Connection, filter_name: str, since: float) -> None:
         self._stalls.inc()
         component_logger("filter").warning(
-            "%s filter chain is stalled: parked by '%s' for %.3fs with no timer, pending call or more bytes that could "
-            "wake it", conn_tag(connection.id), filter_name, connection.reactor.now - since,
+            "%s filter chain is stalled: parked by '%s' for %.3fs, keeping %d bytes back, with no timer or pending call%s that "
+            "could wake it", conn_tag(connection.id), filter_name, connection.reactor.now - since, connection.read_buffer.size,
+            " and no more bytes coming" if connection.may_read_more else " or more bytes",
         )
 
 

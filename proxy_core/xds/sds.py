@@ -23,6 +23,7 @@ from ..observe.log import component_logger
 from ..observe.stats import Scope
 from .response import Rejected, Response, decode_response
 from .subscription import FileSubscription, SubscriptionStats
+from .weak import weakly
 
 RESOURCE: Final = "resources[0]"  # where the secret stands in the file
 
@@ -63,7 +64,7 @@ class SecretSubscription:
         file = FileSubscription(
             source, reactor, self._watcher, self._wall_clock, self._stats,
             lambda data, path: decode_response(data, path, Secret, types),
-            _weakly(self, SecretSubscription.on_update),
+            weakly(self, SecretSubscription.on_update),
         )
         weakref.finalize(self, file.close)
         file.start()
@@ -85,7 +86,7 @@ class SecretSubscription:
         self.version = response.version_info
         self.updated_at = self._wall_clock()
         _cancel(self._watches)
-        on_change = _weakly(self, SecretSubscription.on_named_file)
+        on_change = weakly(self, SecretSubscription.on_named_file)
         for file in named_files(secret):
             self._watches.append(self._watcher.watch(file, functools.partial(on_change, file)))
 
@@ -122,17 +123,6 @@ class SecretSubscription:
         self.secret = resolved
         for commit in commits:
             commit()
-
-
-def _weakly(subscription: SecretSubscription, method: Callable[[SecretSubscription, Any], None]) -> Callable[[Any], None]:
-    """Call a method of a subscription that may be gone by then."""
-    weak = weakref.ref(subscription)
-
-    def call(argument: Any) -> None:
-        alive = weak()
-        if alive is not None:
-            method(alive, argument)
-    return call
 
 
 def _cancel(watches: List[FileWatch]) -> None:

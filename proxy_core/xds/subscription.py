@@ -52,7 +52,7 @@ class SubscriptionStats:
 
     __slots__ = (
         "update_attempt", "update_success", "update_failure", "update_rejected", "update_time", "version",
-        "version_text",
+        "version_text", "_error",
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -63,7 +63,17 @@ class SubscriptionStats:
         self.update_time = scope.gauge("update_time")
         self.version = scope.gauge("version")
         self.version_text = scope.text("version_text")
+        self._error = scope.elsewhere("proxy_core").text("config_update_error")  # beside config_reload_error; of all sources
         scope.zeros(counters=("init_fetch_timeout",), histograms=("update_duration",))
+
+    def note_error(self, file: str, why: str) -> None:
+        """What was wrong with the last update that was not taken whole: for /why."""
+        self._error.set(f"{file}: {why}")
+
+    def forget_error(self, file: str) -> None:
+        """All is well with this file again."""
+        if self._error.value.startswith(f"{file}: "):
+            self._error.set("")
 
 
 def source_problems(source: ConfigSource, path: str) -> List[Problem]:
@@ -201,16 +211,19 @@ class FileSubscription(Generic[R]):
             self._fail("; ".join(str(problem) for problem in error.problems))
         except Rejected as rejected:
             self._stats.update_rejected.inc()
+            self._stats.note_error(path, str(rejected))
             _log.warning("Filesystem config update rejected: %s", rejected)
         else:
             stats = self._stats
             stats.update_success.inc()
+            stats.forget_error(path)
             stats.update_time.set(int(self._wall_clock() * 1000))
             stats.version.set(xxhash64(response.version_info.encode("utf-8", "surrogatepass")))
             stats.version_text.set(response.version_info)
 
     def _fail(self, why: str) -> None:
         self._stats.update_failure.inc()
+        self._stats.note_error(self._source.file, why)
         _log.warning("Filesystem config update failure: in %s, %s", self._source.file, why)
 
 

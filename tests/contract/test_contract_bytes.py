@@ -9,8 +9,8 @@ import pytest
 from proxy_core.buffer import Buffer
 from proxy_core.filters.api import STOP_ITERATION
 from proxy_core.network.connection import READ_BUFFER_HOLDER
+from proxy_core.testing.recording import RecordingFilter
 from tests.contract.conftest import NewRig
-from tests.support.recording import RecordingFilter
 from tests.support.rig import Rig
 
 TEXT = b"The quick brown fox\r\n\0\xff jumps"

@@ -14,8 +14,8 @@ from proxy_core.network.close import (
     ABORT, ABORT_RESET, FLUSH_WRITE, FLUSH_WRITE_AND_DELAY, FLUSH_WRITE_AND_RESET, NO_FLUSH, CloseType,
 )
 from proxy_core.observe.stream_info import LOCAL_RESET, NORMAL, REMOTE_RESET
+from proxy_core.testing.recording import RecordingFilter
 from tests.contract.conftest import NewRig
-from tests.support.recording import RecordingFilter
 from tests.support.rig import Rig
 
 FLUSHING = [FLUSH_WRITE, FLUSH_WRITE_AND_DELAY]

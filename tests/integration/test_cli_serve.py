@@ -15,7 +15,8 @@ from typing import Any, Dict, List
 import pytest
 
 from proxy_core.server.startup import version_text
-from tests.support.running import ROOT, Running, ask, bootstrap, echo_listener, loopback, tcp_listener
+from proxy_core.testing.child import ChildProcess
+from tests.support.running import ROOT, ask, bootstrap, echo_listener, loopback, tcp_listener
 
 
 def inline(config: Dict[str, Any], *more: str) -> List[str]:
@@ -23,7 +24,7 @@ def inline(config: Dict[str, Any], *more: str) -> List[str]:
 
 
 def test_it_serves_says_where_on_standard_error_and_nothing_on_standard_output() -> None:
-    with Running(inline(bootstrap([echo_listener("e")]))) as running:
+    with ChildProcess(inline(bootstrap([echo_listener("e")]))) as running:
         with running.connect("e") as client:
             assert ask(client, b"hello") == b"hello"
         running.expect(r"downstream connection limit: \d+ \(.+\)")
@@ -37,7 +38,7 @@ def test_the_admins_address_is_in_the_file_once_it_listens_and_options_and_versi
     place = tmp_path / "admin"
     config = bootstrap([], admin={"address": loopback()})
     flags = ["--admin-address-path", str(place), "--base-id-path", str(tmp_path / "base")]
-    with Running(inline(config, *flags, "--service-node", "n1", "--drain-time-s", "9")) as running:
+    with ChildProcess(inline(config, *flags, "--service-node", "n1", "--drain-time-s", "9")) as running:
         address = running.expect(r"admin address: (127\.0\.0\.1:\d+)\n").group(1)
         running.expect("starting main dispatch loop")
         assert place.read_text() == address
@@ -55,14 +56,14 @@ def test_the_admins_address_is_in_the_file_once_it_listens_and_options_and_versi
 
 def test_an_admin_address_file_that_can_not_be_written_is_an_error_line_and_no_end(tmp_path: Path) -> None:
     config = bootstrap([echo_listener("e")], admin={"address": loopback()})
-    with Running(inline(config, "--admin-address-path", str(tmp_path / "no" / "file"))) as running:
+    with ChildProcess(inline(config, "--admin-address-path", str(tmp_path / "no" / "file"))) as running:
         running.expect("cannot open admin address output file .* for writing: No such file")
         with running.connect("e") as client:
             assert ask(client, b"x") == b"x"
 
 
 def test_without_an_admin_the_address_file_is_a_warning(tmp_path: Path) -> None:
-    with Running(inline(bootstrap([]), "--admin-address-path", str(tmp_path / "a"))) as running:
+    with ChildProcess(inline(bootstrap([]), "--admin-address-path", str(tmp_path / "a"))) as running:
         running.expect("the configuration has no admin")
         running.expect("starting main dispatch loop")
         assert not (tmp_path / "a").exists()
@@ -73,12 +74,12 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_code_1(tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as owner:
         port = owner.getsockname()[1]
         listeners = [echo_listener("free"), echo_listener("taken", port)]
-        with Running(inline(bootstrap(listeners), "-l", "off")) as running:
+        with ChildProcess(inline(bootstrap(listeners), "-l", "off")) as running:
             assert running.end() == 1
             assert running.output == {
                 "stdout": "", "stderr": f"error: cannot bind '127.0.0.1:{port}': Address already in use\n",
             }
-        with Running(inline(bootstrap(listeners), "--log-path", str(log))) as running:
+        with ChildProcess(inline(bootstrap(listeners), "--log-path", str(log))) as running:
             assert running.end() == 1
             assert "cannot bind" in running.output["stderr"]
         assert "[critical][main] cannot bind" in log.read_text()
@@ -88,7 +89,7 @@ def test_with_a_log_file_standard_error_stays_empty(tmp_path: Path) -> None:
     log = tmp_path / "log"
     config = bootstrap([], admin={"address": loopback()})
     arguments = inline(config, "--log-path", str(log), "--config-yaml", json.dumps(config))
-    with Running([*arguments, "--admin-address-path", "/dev/stdout"]) as running:
+    with ChildProcess([*arguments, "--admin-address-path", "/dev/stdout"]) as running:
         running.expect(r"127\.0\.0\.1:\d+", "stdout")
         assert running.stop() == 0
         assert running.output["stderr"] == ""
@@ -97,7 +98,7 @@ def test_with_a_log_file_standard_error_stays_empty(tmp_path: Path) -> None:
 
 
 def test_warnings_of_the_configuration_and_of_the_flags_are_logged() -> None:
-    with Running(inline(bootstrap([tcp_listener("t", "ghost")]), "--restart-epoch", "2")) as running:
+    with ChildProcess(inline(bootstrap([tcp_listener("t", "ghost")]), "--restart-epoch", "2")) as running:
         running.expect(r"\[warning\]\[config\] .*unknown cluster 'ghost'")
         running.expect(r"\[warning\]\[main\] --restart-epoch 2: there is no hot restart")
         assert running.stop() == 0
@@ -105,7 +106,7 @@ def test_warnings_of_the_configuration_and_of_the_flags_are_logged() -> None:
 
 def test_levels_and_format_of_the_log_are_as_asked_for() -> None:
     flags = ["-l", "error", "--component-log-level", "config:info", "--log-format", "json"]
-    with Running(inline(bootstrap([echo_listener("e")]), *flags)) as running:
+    with ChildProcess(inline(bootstrap([echo_listener("e")]), *flags)) as running:
         running.expect("listener 'e' on")
         assert running.stop() == 0
         records = [json.loads(line) for line in running.output["stderr"].splitlines()]
@@ -120,9 +121,9 @@ def test_the_program_runs_isolated_with_nothing_but_the_standard_library() -> No
 
 
 def test_forwarding_needs_no_configuration_file() -> None:
-    with Running(inline(bootstrap([echo_listener("e")]))) as upstream:
+    with ChildProcess(inline(bootstrap([echo_listener("e")]))) as upstream:
         port = upstream.port("e")
-        with Running(["tcp", ":0", f"127.0.0.1:{port}"]) as running:
+        with ChildProcess(["tcp", ":0", f"127.0.0.1:{port}"]) as running:
             found = running.expect(rf"^127\.0\.0\.1:(\d+) -> 127\.0\.0\.1:{port}\n", "stdout")
             running.expect("reached from this machine only", "stdout")
             with socket.create_connection(("127.0.0.1", int(found.group(1))), 10) as client:
@@ -138,9 +139,9 @@ def test_forwarding_between_unix_sockets(tmp_path: Path) -> None:
     front, back = str(tmp_path / "front"), str(tmp_path / "back")
     listener = echo_listener("e")
     listener["address"] = {"pipe": {"path": back}}
-    with Running(inline(bootstrap([listener]))) as upstream:
+    with ChildProcess(inline(bootstrap([listener]))) as upstream:
         upstream.expect("starting main dispatch loop")
-        with Running(["tcp", f"unix:{front}", f"unix:{back}", "-q"]) as running:
+        with ChildProcess(["tcp", f"unix:{front}", f"unix:{back}", "-q"]) as running:
             running.expect(f"{front} -> unix:{back}", "stdout")
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(10)
@@ -153,6 +154,6 @@ def test_forwarding_between_unix_sockets(tmp_path: Path) -> None:
 def test_forwarding_to_a_taken_port_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as owner:
         port = owner.getsockname()[1]
-        with Running(["tcp", f":{port}", ":1"]) as running:
+        with ChildProcess(["tcp", f":{port}", ":1"]) as running:
             assert running.end() == 1
             assert f"cannot bind '127.0.0.1:{port}'" in running.output["stderr"]

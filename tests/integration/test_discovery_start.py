@@ -17,7 +17,8 @@ from proxy_core.network.close import NO_FLUSH
 from proxy_core.server.extensions import Extensions
 from proxy_core.server.options import Options
 from proxy_core.server.server import DRAINING, LIVE, PRE_INITIALIZING, Server
-from tests.support.running import Running, bootstrap, loopback, tcp_listener
+from proxy_core.testing.child import ChildProcess
+from tests.support.running import bootstrap, loopback, tcp_listener
 
 PATIENCE = 10.0
 TYPE = "type.googleapis.com/envoy.config."
@@ -146,7 +147,7 @@ def test_an_address_that_is_taken_while_a_cluster_waits_ends_the_process_with_1(
         assignment = {"cluster_name": "c", "endpoints": [{"lb_endpoints": [endpoint]}]}
         file = tmp_path / "config.json"
         file.write_text(json.dumps(with_clusters({"name": "c", "health_checks": [check], "load_assignment": assignment})))
-        with Running(["-c", str(file)]) as running:
+        with ChildProcess(["-c", str(file)]) as running:
             upstream.settimeout(PATIENCE)
             asked, _ = upstream.accept()
             with asked:

@@ -93,3 +93,25 @@ def test_a_probe_names_its_own_ends_in_a_proxy_header(engine: NewEngine, backend
     running.until(lambda: peer.got.endswith(b"P"))
     source = peer.sock.getpeername()[1]
     assert peer.got == f"PROXY TCP4 127.0.0.1 127.0.0.1 {source} {backend.port}\r\nP".encode()
+
+
+def test_a_check_may_choose_its_own_transport_socket(backend: Server) -> None:
+    matches = [{"name": "checks", "match": {"for": "checks"}, "transport_socket": PROXY_PROTOCOL}]
+    asked = check(**PING, transport_socket_match_criteria={"for": "checks"}, reuse_connection=False)
+    group = cluster(address(backend.port), transport_socket_matches=matches, health_checks=[asked])
+    running = Engine(bootstrap([listener(network_filter("tcp_proxy", stat_prefix="t", cluster="c"))], [group])).start()
+    for count in (1, 2):
+        probe = running.accepted(backend)
+        running.until(lambda: probe.got.endswith(b"P"))
+        assert probe.got.startswith(b"PROXY TCP4 127.0.0.1 127.0.0.1 ")
+        probe.send(b"OK")
+        running.until(lambda: running.value("cluster.c.health_check.success") == count)
+        assert running.value("cluster.c.checks.total_match_count") == count  # once for each connection, as in Envoy
+        if count == 1:
+            running.advance(1)
+    client = running.client()
+    traffic = running.accepted(backend)
+    client.send(b"hello")
+    running.until(lambda: traffic.got == b"hello")  # the host itself has no such label
+    running.close()
+    assert running.errors == []

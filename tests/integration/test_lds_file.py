@@ -11,7 +11,8 @@ from typing import Any, Dict
 
 import pytest
 
-from tests.support.running import Running, ask, bootstrap, echo_listener
+from proxy_core.testing.child import ChildProcess
+from tests.support.running import ask, bootstrap, echo_listener
 
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
@@ -27,10 +28,10 @@ def lds(*listeners: Dict[str, Any], version: str) -> Dict[str, Any]:
     return {"version_info": version, "resources": [{"@type": LISTENER, **one} for one in listeners]}
 
 
-def dynamic(path: Path, *flags: str, **fields: Any) -> Running:
+def dynamic(path: Path, *flags: str, **fields: Any) -> ChildProcess:
     source = {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
     config = {"node": {"id": "n", "cluster": "x"}, "dynamic_resources": {"lds_config": source}, **fields}
-    return Running(["--config-yaml", json.dumps(config), *flags])
+    return ChildProcess(["--config-yaml", json.dumps(config), *flags])
 
 
 def test_listeners_come_change_and_go_with_the_file(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_listener_of_the_file_that_can_not_be_bound_does_not_keep_the_others_f
 def test_sighup_loads_the_file_again_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     move_in(path, bootstrap([echo_listener("kept"), echo_listener("gone")]))
-    with Running(["-c", str(path), "--drain-time-s", "1"]) as running:
+    with ChildProcess(["-c", str(path), "--drain-time-s", "1"]) as running:
         with running.connect("kept") as kept, running.connect("gone") as gone:
             assert ask(kept, b"one") + ask(gone, b"two") == b"onetwo"
             move_in(path, bootstrap([echo_listener("kept"), echo_listener("wrong", nosuch=1)]))

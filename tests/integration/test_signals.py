@@ -11,11 +11,12 @@ from typing import Any, Dict, List
 
 import pytest
 
-from tests.support.running import Running, ask, bootstrap, echo_listener, loopback, tcp_listener
+from proxy_core.testing.child import ChildProcess
+from tests.support.running import ask, bootstrap, echo_listener, loopback, tcp_listener
 
 
-def echo(*flags: str, **fields: Any) -> Running:
-    return Running(["--config-yaml", json.dumps(bootstrap([echo_listener("e", **fields)])), *flags])
+def echo(*flags: str, **fields: Any) -> ChildProcess:
+    return ChildProcess(["--config-yaml", json.dumps(bootstrap([echo_listener("e", **fields)])), *flags])
 
 
 def file_log(path: Path) -> List[Dict[str, Any]]:
@@ -75,14 +76,14 @@ def test_the_drain_has_an_end_for_connections_that_stay() -> None:
 
 def test_sessions_that_look_for_a_drain_are_asked_to_leave() -> None:
     listener = tcp_listener("t", "c", check_drain_close=True)
-    with Running(["--config-yaml", json.dumps(bootstrap([echo_listener("e")]))]) as upstream:
+    with ChildProcess(["--config-yaml", json.dumps(bootstrap([echo_listener("e")]))]) as upstream:
         host = {"endpoint": {"address": loopback(upstream.port("e"))}}
         cluster = {
             "name": "c", "connect_timeout": "5s",
             "load_assignment": {"cluster_name": "c", "endpoints": [{"lb_endpoints": [host]}]},
         }
         config = {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
-        with Running(["--config-yaml", json.dumps(config), "--drain-on-exit-s", "3600"]) as running:
+        with ChildProcess(["--config-yaml", json.dumps(config), "--drain-on-exit-s", "3600"]) as running:
             with running.connect("t") as client:
                 assert ask(client, b"one") == b"one"
                 assert running.stop() == 0

@@ -12,9 +12,9 @@ from proxy_core.filters.api import CONTINUE, FilterStatus
 from proxy_core.network.close import ABORT_RESET, FLUSH_WRITE, NO_FLUSH
 from proxy_core.network.connection import Connection
 from proxy_core.network.splice import Splicer
+from proxy_core.testing.recording import RecordingFilter
 from tests.support.peers import Peer
 from tests.support.proxied import NewProxied, Proxied
-from tests.support.recording import RecordingFilter
 from tests.support.spliced import (
     MEGABYTE, Splices, block_sink, carry, descriptors, digest, needs_splice, noise, stuck, warm,
 )

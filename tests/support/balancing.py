@@ -13,11 +13,11 @@ from proxy_core.config.model.load_balancing import POLICIES
 from proxy_core.config.registry import TypeRegistry
 from proxy_core.network.address import Address
 from proxy_core.observe.stats import StatsStore
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.balancer import PickContext, Surroundings
 from proxy_core.upstream.balancer.factory import make_balancer
 from proxy_core.upstream.host import Host
 from proxy_core.upstream.host_set import by_priority
-from tests.support.clock import FakeClock
 
 Json = Dict[str, Any]
 HEALTH = {"h": "HEALTHY", "d": "DEGRADED", "u": "UNHEALTHY", "x": "DRAINING", "t": "TIMEOUT"}
@@ -66,14 +66,14 @@ class Balanced:
         self, members: Sequence[Host] = (), seed: int = 1, surroundings: Optional[Surroundings] = None,
         overprovisioning: int = 140, weighted_health: bool = False, **fields: Any,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.store = StatsStore(self.clock)
         self.active = 0
         self.runtime: Dict[str, Any] = {}
         self._sets = (overprovisioning, weighted_health)
         around = surroundings or Surroundings(random.Random(seed), self.clock, self.runtime.get)
         made = make_balancer(configured(**fields), self.store.scope("cluster.c"), around, lambda: self.active)
-        self.balancer, self.uses_hash, self.uses_criteria = made
+        self.balancer, self.uses_hash, self.uses_criteria, _ = made
         self.update(members)
 
     def update(self, members: Sequence[Host]) -> None:

@@ -14,12 +14,12 @@ from proxy_core.event.reactor import Reactor
 from proxy_core.network.settings import ConnectionSettings
 from proxy_core.observe.stats import Scope, StatsStore
 from proxy_core.server.extensions import Extensions
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.cluster import Cluster
 from proxy_core.upstream.discovery.eds import Receive
 from proxy_core.upstream.discovery.factory import Discoveries
 from proxy_core.upstream.manager import ClusterManager
 from proxy_core.upstream.resolver import Resolver
-from tests.support.clock import FakeClock
 
 Json = Dict[str, Any]
 NO_SUCH_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -93,7 +93,7 @@ class Found:
     """A cluster manager with all kinds of discovery."""
 
     def __init__(self, seed: int = 1) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, report=self.errors.append)
         self.store = StatsStore(self.clock)

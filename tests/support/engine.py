@@ -27,12 +27,13 @@ from proxy_core.observe.stats import StatsStore
 from proxy_core.server.access_logs import AccessLogs
 from proxy_core.server.extensions import Extensions
 from proxy_core.server.runtime import Runtime, connection_settings
+from proxy_core.testing.clock import SimulatedClock
+from proxy_core.upstream.discovery.factory import Discoveries
 from proxy_core.upstream.manager import ClusterManager
 from proxy_core.upstream.monitoring import Monitors
 from proxy_core.upstream.tcp_pool import TcpPool
 from proxy_core.upstream.transport import UpstreamTransports
 from proxy_core.xds.secrets import SecretManager
-from tests.support.clock import FakeClock
 from tests.support.peers import Peer, Server, connect
 
 Json = Dict[str, Any]
@@ -104,12 +105,14 @@ class KeptLines:
 
 
 class Engine:
-    """See the module docstring. `limit`: the process-wide limit of downstream connections."""
+    """See the module docstring. `limit`: the process-wide limit of downstream connections. `discoveries`: makes what finds
+    hosts, where clusters are not all STATIC."""
 
     def __init__(
         self, config: Json, seed: int = 1, limit: int = 1000, drain_time: float = 600.0, gradual: bool = False,
+        discoveries: Optional[Callable[[Reactor], Discoveries]] = None,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.peers: List[Peer] = []
         self.stalls: List[str] = []
@@ -130,7 +133,10 @@ class Engine:
         transports = UpstreamTransports(self.extensions.upstream_transports, CertificateStore(), secrets)
         sinks: Any = KeptLines()
         monitors = Monitors(self.reactor, self.table, sinks, random.Random(seed), self.clock, runtime.integer)
-        self.clusters = ClusterManager(self.stats, settings, transports=transports, monitors=monitors)
+        self.clusters = ClusterManager(
+            self.stats, settings, transports=transports, monitors=monitors,
+            discoveries=discoveries(self.reactor) if discoveries is not None else None,
+        )
         self.process_limit = ProcessLimit(limit, "test")
         self.lines = sinks.lines
         logs = AccessLogs(self.extensions.access_logs, sinks, self.reactor, self.clock, random.Random(seed))

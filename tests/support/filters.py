@@ -10,7 +10,7 @@ from proxy_core.filters.registry import NetworkExtension
 from proxy_core.filters.singletons import Singletons
 from proxy_core.listener.filter_chain import Assembly
 from proxy_core.observe.stats import StatsStore
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 from tests.support.rig import Rig
 
 
@@ -74,9 +74,9 @@ def factory_context(
     )
 
 
-def still_reactor() -> FakeClock:
+def still_reactor() -> SimulatedClock:
     """A clock that is enough of a reactor for a filter that only asks for the time."""
-    return FakeClock()
+    return SimulatedClock()
 
 
 def facts(rig: Rig) -> List[str]:

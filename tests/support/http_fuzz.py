@@ -10,7 +10,7 @@ from typing import Callable, List, Optional, Tuple
 from proxy_core.http.codec import ClientCodec, ServerCodec
 from proxy_core.http.events import NEED_DATA, PAUSED, ConnectionClosed, Data, EndOfMessage, RequestHead, ResponseHead
 from proxy_core.http.settings import Http1Settings, ProtocolError
-from tests.support.splits import bytewise, random_pieces
+from proxy_core.testing.splits import bytewise, random_pieces
 from tests.unit.http.codec_kit import Said, client_says, get, server_says
 
 H = b"host: t\r\n"
@@ -132,8 +132,8 @@ def complete_requests(data: bytes, settings: Http1Settings) -> List[Message]:
             elif event is NEED_DATA or isinstance(event, ConnectionClosed):
                 return found
             elif isinstance(event, RequestHead):
-                if event.upgrade:
-                    return found
+                if event.upgrade or event.path[:1] != "/" or event.authority is None:
+                    return found  # a tunnel, or refused by the connection manager
                 head, body = event, b""
             elif isinstance(event, Data):
                 body += event.data

@@ -1,7 +1,7 @@
 """One connection under test, its far end in the test's hand, on a reactor that is turned by hand under simulated time.
 
 `Rig("scripted")` has a `ScriptedSocket`, `Rig("socketpair")` and `Rig("tcp")` have real ones; the far end looks the same for all
-three, so one contract suite runs against each.
+three, so one contract suite runs against each. Unlike a `ChainHarness` it turns no further than the test says.
 """
 
 from __future__ import annotations
@@ -10,64 +10,13 @@ import socket
 from typing import Any, Callable, List, Optional
 
 from proxy_core.buffer import Buffer
-from proxy_core.event.reactor import Reactor
 from proxy_core.filters.chain import WriteChain
-from proxy_core.network.connection import Connection
-from proxy_core.network.handshake import establish
-from proxy_core.network.settings import ByteCounters, ConnectionSettings
-from proxy_core.observe.stats import Counter
-from proxy_core.observe.stream_info import StreamInfo
-from tests.support.clock import FakeClock
+from proxy_core.testing.bench import Bench
+from proxy_core.testing.recording import RecordingFilter
+from proxy_core.testing.scripted import ScriptedPeer, ScriptedSelector, ScriptedSocket
 from tests.support.peers import Peer
-from tests.support.recording import RecordingCallbacks, RecordingFilter
-from tests.support.scripted import FIN, ScriptedSelector, ScriptedSocket, reset_error
 
 MOST_TURNS = 500
-
-
-class ScriptedPeer:
-    """The far end of a `ScriptedSocket`, with the interface of `peers.Peer`."""
-
-    def __init__(self, sock: ScriptedSocket) -> None:
-        self._sock = sock
-        self.reading = True
-
-    @property
-    def got(self) -> bytearray:
-        return self._sock.sent
-
-    @property
-    def ended(self) -> bool:
-        return self._sock.fin_sent
-
-    @property
-    def was_reset(self) -> bool:
-        return self._sock.reset_sent
-
-    def send(self, data: bytes) -> None:
-        self._sock.incoming.append(data)
-
-    def finish(self) -> None:
-        self._sock.incoming.append(FIN)
-
-    def reset(self) -> None:
-        self._sock.incoming.append(reset_error())
-        self._sock.send_error = reset_error()
-        self._sock.connect_error = reset_error().errno or 0
-
-    def block(self) -> None:
-        """Take nothing more."""
-        self._sock.room = 0
-
-    def unblock(self) -> None:
-        """Take everything again."""
-        self._sock.room = None
-
-    def pump(self) -> None:
-        """There is no kernel in between."""
-
-    def close(self) -> None:
-        """Nothing to give back."""
 
 
 class RealPeer(Peer):
@@ -98,7 +47,7 @@ class RealPeer(Peer):
         del self.got[:junk]
 
 
-class Rig:
+class Rig(Bench):
     """See the module docstring. `filters`: the read chain, by default one `RecordingFilter` as `rig.filter`."""
 
     def __init__(
@@ -110,24 +59,13 @@ class Rig:
         write_filters: Optional[List[Any]] = None,
         **settings: Any,
     ) -> None:
-        self.clock = FakeClock()
-        self.errors: List[Exception] = []
-        self.selector: Optional[ScriptedSelector] = ScriptedSelector() if kind == "scripted" else None
-        self.reactor = Reactor(self.clock, self.selector, self.errors.append)
+        self.selector = ScriptedSelector() if kind == "scripted" else None
         self.near: Any
         self.peer: Any
         self._make_sockets(kind)
-        self.stalls: List[str] = []
-        self.settings = ConnectionSettings(**settings)
-        self.settings.on_stall = lambda connection, name, since: self.stalls.append(name)
-        self.counters = ByteCounters(Counter("rx"), Counter("tx"))
-        self.connection = Connection(
-            7, self.reactor, self.near, StreamInfo(7, 0.0, self.reactor.now), self.settings, self.counters
-        )
+        super().__init__(self.near, self.selector, **settings)
         self.connection.half_close_enabled = half_close
         self.filter = RecordingFilter()
-        self.callbacks = RecordingCallbacks()
-        self.connection.callbacks += (self.callbacks,)
         for index, one in enumerate([self.filter] if filters is None else filters):
             self.connection.read_chain.add(one, getattr(one, "name", str(index)))
         for one in write_filters or []:
@@ -138,21 +76,14 @@ class Rig:
             self.establish()
 
     def _make_sockets(self, kind: str) -> None:
-        if kind == "scripted":
-            assert self.selector is not None
+        if self.selector is not None:
             self.near = ScriptedSocket()
             self.selector.add(self.near)
             self.peer = ScriptedPeer(self.near)
             return
-        self.near, far = _tcp_pair() if kind == "tcp" else socket.socketpair()
+        self.near, far = tcp_pair() if kind == "tcp" else socket.socketpair()
         self.near.setblocking(False)
         self.peer = RealPeer(far, self.near)
-
-    def establish(self) -> None:
-        """As a listener does with an accepted socket."""
-        self.connection.read_chain.initialize()
-        if self.connection.fd >= 0:
-            establish(self.connection)
 
     def write(self, data: bytes, end_stream: bool = False) -> None:
         """What a filter would do."""
@@ -174,25 +105,10 @@ class Rig:
         raise AssertionError(f"not so after {MOST_TURNS} turns")
 
     def advance(self, seconds: float) -> None:
-        """Let simulated time pass, and the reactor notice."""
+        """Let simulated time pass at once, and the reactor notice."""
         self.clock.advance(seconds)
         self.reactor.turn(0)
         self.peer.pump()
-
-    @property
-    def events(self) -> List[str]:
-        """The connection's events, as its callbacks heard them."""
-        return [what for _, what in self.callbacks.log if what not in ("high", "low")]
-
-    @property
-    def watermarks(self) -> List[str]:
-        """The crossings, as the callbacks heard them."""
-        return [what for _, what in self.callbacks.log if what in ("high", "low")]
-
-    @property
-    def closed(self) -> bool:
-        """Whether the socket is closed."""
-        return self.connection.fd < 0
 
     @property
     def reason(self) -> str:
@@ -208,7 +124,8 @@ class Rig:
         self.reactor.close()
 
 
-def _tcp_pair() -> Any:
+def tcp_pair() -> Any:
+    """Two connected sockets."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(1)

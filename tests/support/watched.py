@@ -14,11 +14,11 @@ from proxy_core.event.reactor import Reactor
 from proxy_core.network.settings import ConnectionSettings
 from proxy_core.network.table import ConnectionTable
 from proxy_core.observe.stats import StatsStore
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.cluster import Cluster
 from proxy_core.upstream.host import Host
 from proxy_core.upstream.manager import ClusterManager
 from proxy_core.upstream.monitoring import Monitors
-from tests.support.clock import FakeClock
 from tests.support.engine import Json, KeptLines, address, cluster
 from tests.support.peers import Peer, Server
 
@@ -86,7 +86,7 @@ class Watched:
         self, *backends: Backend, seed: int = 1, runtime: Optional[Mapping[str, int]] = None, start: bool = True,
         ports: Any = (), outlier_log: bool = True, edit: Optional[Callable[[Json], None]] = None, **fields: Any,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, report=self.errors.append)
         self.stats = StatsStore(self.clock)

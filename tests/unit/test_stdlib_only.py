@@ -62,6 +62,6 @@ def test_no_import_hidden_in_a_function_leaves_the_standard_library() -> None:
         f"{file.relative_to(PACKAGE)}: {root}"
         for file in PACKAGE.rglob("*.py")
         for root in imported_roots(ast.parse(file.read_text(encoding="utf-8")))
-        if root not in sys.stdlib_module_names and file.parent.name != "examples"  # those are files of a user
+        if root not in sys.stdlib_module_names and "examples" not in file.parts  # those are files of a user
     }
-    assert found == set()
+    assert found == {"testing/pytest_plugin.py: pytest"}  # by a hook of pytest's, which has imported itself by then

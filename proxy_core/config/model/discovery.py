@@ -12,6 +12,7 @@ from ..kinds import Bool, Duration, Enum, String, UInt32, UInt64
 from ..nested import AnyOf, AnyValue, Nested
 from .config_source import ConfigSource
 from .core import TypedExtensionConfig
+from .metadata import MetadataKey
 
 LOOKUP_FAMILY = Enum(AUTO=0, V4_ONLY=1, V6_ONLY=2, V4_PREFERRED=3, ALL=4)
 # The extension counts from another zero.
@@ -59,13 +60,16 @@ class EdsClusterConfig(Message):
 
 @message(
     "envoy.config.cluster.v3.Cluster.OriginalDstLbConfig",
-    unsupported=("use_http_header", "http_header_name", "metadata_key"),
+    unsupported=("use_http_header", "http_header_name"),
 )
 @dataclass(eq=False, repr=False)
 class OriginalDstLbConfig(Message):
     """What an ORIGINAL_DST cluster makes of the address that the client dialled."""
 
     upstream_port_override: Optional[int] = optional(UInt32(lte=65535), help="Instead of the dialled port.")
+    metadata_key: Optional[MetadataKey] = optional(
+        Nested(MetadataKey), help="Where filters have left another address, as text, in the dynamic metadata."
+    )
 
 
 @message("envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Optional
 
+from ..context import Wrong
 from ..descriptor import Message, Report, message, optional, plain
 from ..kinds import Bool, Enum, String
 from ..nested import Nested
@@ -15,6 +16,16 @@ OVERWRITE_IF_EXISTS_OR_ADD: Final = "OVERWRITE_IF_EXISTS_OR_ADD"
 OVERWRITE_IF_EXISTS: Final = "OVERWRITE_IF_EXISTS"
 _ACTION = Enum(APPEND_IF_EXISTS_OR_ADD=0, ADD_IF_ABSENT=1, OVERWRITE_IF_EXISTS_OR_ADD=2, OVERWRITE_IF_EXISTS=3)
 _MOST_BYTES = 16384
+_NO_LINE_BREAKS = "a header line has no line breaks and no NUL"
+
+
+class HeaderText(String):
+    """The name of a header, or text that becomes its value: nothing in it may end the line."""
+
+    def constrain(self, value: str) -> None:
+        super().constrain(value)
+        if _breaks_lines(value):
+            raise Wrong(_NO_LINE_BREAKS)
 
 
 @message("envoy.config.core.v3.HeaderValue", unsupported=("raw_value",))
@@ -52,5 +63,9 @@ class HeaderValueOption(Message):
 
 def check_header_text(text: str, report: Report, field: str) -> None:
     """Report what can't stand in a header line."""
-    if any(character in text for character in "\r\n\0"):
-        report(field, "a header line has no line breaks and no NUL")
+    if _breaks_lines(text):
+        report(field, _NO_LINE_BREAKS)
+
+
+def _breaks_lines(text: str) -> bool:
+    return any(character in text for character in "\r\n\0")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Final, List, Optional, Type
+from typing import Any, Dict, Final, List, Optional, Type
 
 from ..descriptor import Message, Report, message, optional, plain, repeated
-from ..kinds import Bool, Bytes, Duration, Enum, String, UInt32, UInt64
+from ..kinds import Bool, Bytes, Duration, Enum, String, Struct, UInt32, UInt64
 from ..nested import AnyOf, AnyValue, Nested
 from .core import Int64Range, TypedExtensionConfig
 from .header_value import HeaderValueOption, check_header_text
@@ -125,7 +125,7 @@ class TlsOptions(Message):
 
 @message(
     "envoy.config.core.v3.HealthCheck",
-    unsupported=("grpc_health_check", "event_service", "transport_socket_match_criteria"),
+    unsupported=("grpc_health_check", "event_service"),
     required_oneofs=("health_checker",),
 )
 @dataclass(eq=False, repr=False)
@@ -157,6 +157,9 @@ class HealthCheck(Message):
     always_log_health_check_failures: bool = plain(Bool(), help="Not only the first and what changes something.")
     initial_jitter: Optional[float] = optional(Duration(), help="The first question waits up to so long.")
     tls_options: Optional[TlsOptions] = optional(Nested(TlsOptions))
+    transport_socket_match_criteria: Optional[Dict[str, Any]] = optional(
+        Struct(), help="For the cluster's transport_socket_matches, instead of the host's metadata."
+    )
     no_traffic_healthy_interval: Optional[float] = optional(
         _POSITIVE, help="As no_traffic_interval, while healthy; default: that."
     )

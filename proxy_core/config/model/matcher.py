@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import List, Optional
 
+from ...re2 import compile_regex
 from ..descriptor import Empty, Message, Report, message, optional, plain, repeated
 from ..kinds import Bool, Double, String, UInt32
 from ..nested import Nested
 from .address import CidrRange
 from .core import DoubleRange, Int64Range
+from .header_value import HeaderText
 
 
 @message("envoy.type.matcher.v3.RegexMatcher.GoogleRE2")
@@ -31,6 +32,15 @@ class RegexMatcher(Message):
 
     def check(self, report: Report) -> None:
         check_regex(self.regex, report, "regex")
+
+
+@message("envoy.type.matcher.v3.RegexMatchAndSubstitute")
+@dataclass(eq=False, repr=False)
+class RegexMatchAndSubstitute(Message):
+    """What matches somewhere in a text is replaced, each time."""
+
+    pattern: Optional[RegexMatcher] = optional(Nested(RegexMatcher), required=True)
+    substitution: str = plain(HeaderText(), help="\\\\1 stands for the first group, \\\\0 for all of the match.")
 
 
 @message("envoy.type.matcher.v3.StringMatcher", unsupported=("custom",), required_oneofs=("match_pattern",))
@@ -144,7 +154,7 @@ class PathMatcher(Message):
 class HeaderMatcher(Message):
     """A condition on an HTTP header; without a specifier: the header is there."""
 
-    name: str = plain(String(min_len=1))
+    name: str = plain(HeaderText(min_len=1))
     exact_match: Optional[str] = optional(String(), oneof="header_match_specifier", deprecated=True)
     range_match: Optional[Int64Range] = optional(Nested(Int64Range), oneof="header_match_specifier")
     present_match: Optional[bool] = optional(Bool(), oneof="header_match_specifier")
@@ -162,8 +172,8 @@ class HeaderMatcher(Message):
 
 
 def check_regex(pattern: str, report: Report, field: str) -> None:
-    """Report a regular expression that Python's `re` refuses (Envoy's RE2 takes nearly the same language)."""
+    """Report a regular expression that can't be used; see `re2`."""
     try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        compile_regex(pattern)
+    except ValueError as error:
         report(field, f"invalid regular expression: {error}")

@@ -1,10 +1,10 @@
-"""Response flags: the short words that say how a connection ended badly, in the order Envoy prints them."""
+"""Response flags: the short words that say how a connection or a request ended badly."""
 
 from __future__ import annotations
 
 from typing import Dict, Sequence
 
-# short name -> long name; the order of this table is the order in a log line.
+# short name -> long name
 RESPONSE_FLAGS: Dict[str, str] = {
     "LH": "FailedLocalHealthCheck",
     "UH": "NoHealthyUpstream",
@@ -37,16 +37,11 @@ RESPONSE_FLAGS: Dict[str, str] = {
     "DR": "DownstreamRemoteReset",
     "UDO": "UnconditionalDropOverload",
 }
-_RANK = {flag: rank for rank, flag in enumerate(RESPONSE_FLAGS)}
 
 
 def short_flags(flags: Sequence[str]) -> str:
-    """The flags joined with commas in table order; "-" for none. A flag outside the table comes last."""
-    if not flags:
-        return "-"
-    if len(flags) == 1:
-        return flags[0]
-    return ",".join(sorted(flags, key=lambda flag: _RANK.get(flag, len(_RANK))))
+    """The flags joined with commas in the order in which they were set, as in Envoy; "-" for none."""
+    return ",".join(flags) if flags else "-"
 
 
 def long_flags(flags: Sequence[str]) -> str:

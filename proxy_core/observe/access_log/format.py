@@ -79,6 +79,10 @@ class FormatCompiler:
         self._plain.update(http_facts())
         self._parametrised = parametrised_operators()
 
+    def parts(self, pattern: str) -> List[Part]:
+        """The pieces of a text format, for who joins them in a way of his own: text, and getters. Raises as `text` does."""
+        return self._parse(pattern)
+
     def text(self, pattern: str, omit_empty_values: bool = False) -> TextFormatter:
         """Compile a text format.
 

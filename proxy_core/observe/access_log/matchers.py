@@ -7,7 +7,9 @@ objects with Envoy's field names; unset fields of a oneof are None.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
+
+from ...re2 import compile_regex
 
 Matcher = Callable[[Any], bool]
 
@@ -47,8 +49,8 @@ def _double(message: Any) -> Matcher:
     return matches
 
 
-def string_matcher(message: Any) -> Callable[[str], bool]:
-    """A `type.matcher.v3.StringMatcher`."""
+def string_matcher(message: Any, prepare: Callable[[str], str] = str) -> Callable[[str], bool]:
+    """A `type.matcher.v3.StringMatcher`. prepare: brings text of the configuration to the form of what is tested."""
     fold: Callable[[str], str] = str.lower if getattr(message, "ignore_case", False) else str
     tests: Dict[str, Callable[[str, str], bool]] = {
         "exact": str.__eq__, "prefix": str.startswith, "suffix": str.endswith, "contains": str.__contains__,
@@ -56,40 +58,45 @@ def string_matcher(message: Any) -> Callable[[str], bool]:
     for name, test in tests.items():
         wanted = getattr(message, name, None)
         if wanted is not None:
-            folded = fold(wanted)
+            folded = fold(prepare(wanted))
             return lambda found: test(fold(found), folded)
     regex = getattr(message, "safe_regex", None)
     if regex is None:
         raise ValueError("the string matcher is empty")
-    try:
-        pattern = re.compile(regex.regex)
-    except re.error as error:
-        raise ValueError(f"bad regular expression '{regex.regex}': {error}") from None
-    return lambda found: pattern.fullmatch(found) is not None
+    return compile_regex(prepare(regex.regex)).matches
 
 
 def header_matcher(message: Any) -> Callable[[Optional[str]], bool]:
     """The test of a HeaderMatcher on a header's value, None when the header is missing."""
+    matches = header_lines_matcher(message)
+    return lambda value: matches([] if value is None else [value])
+
+
+def header_lines_matcher(message: Any, prepare: Callable[[str], str] = str) -> Callable[[List[str]], bool]:
+    """The test of a HeaderMatcher on all values of a header, [] when it is missing: one that fits is enough.
+
+    prepare: brings text of the configuration to the form of the values.
+    """
     present = getattr(message, "present_match", None)
     invert = bool(message.invert_match)
-    matches = _header_value(message)
+    matches = _header_value(message, prepare)
+    missing = [""] if getattr(message, "treat_missing_header_as_empty", False) else []
     if present is not None or matches is None:  # no specifier at all asks for presence
         wanted = present is None or bool(present)
-        return lambda value: ((value is not None) == wanted) != invert
+        return lambda values: (bool(values or missing) == wanted) != invert
     compare = matches
-    empty_if_missing = bool(getattr(message, "treat_missing_header_as_empty", False))
 
-    def test(value: Optional[str]) -> bool:
-        if value is None and not empty_if_missing:
-            return False  # a missing header matches nothing, not even the inverted condition
-        return compare(value or "") != invert
+    def test(values: List[str]) -> bool:
+        values = values or missing
+        # A missing header matches nothing, not even the inverted condition.
+        return bool(values) and any(compare(value) for value in values) != invert
 
     return test
 
 
-def _header_value(message: Any) -> Optional[Callable[[str], bool]]:
+def _header_value(message: Any, prepare: Callable[[str], str]) -> Optional[Callable[[str], bool]]:
     if getattr(message, "string_match", None) is not None:
-        return string_matcher(message.string_match)
+        return string_matcher(message.string_match, prepare)
     limits = getattr(message, "range_match", None)
     if limits is not None:
         number = re.compile(r"-?\d{1,19}")
@@ -99,7 +106,7 @@ def _header_value(message: Any) -> Optional[Callable[[str], bool]]:
     regex = getattr(message, "safe_regex_match", None)
     if regex is None and not any(wanted is not None for wanted in old.values()):
         return None
-    return string_matcher(_OldStringMatch(old, regex))
+    return string_matcher(_OldStringMatch(old, regex), prepare)
 
 
 class _OldStringMatch:

@@ -17,7 +17,7 @@ from proxy_core.network.connection import Connection
 from proxy_core.server.extensions import Extensions
 from proxy_core.server.options import Options
 from proxy_core.server.server import Server
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 from tests.support.peers import Peer
 
 WALL = 1_800_000_000.25  # 2027-01-15T08:00:00.250Z
@@ -68,7 +68,7 @@ class AdminRig:
     def __init__(self, config: Optional[Dict[str, Any]] = None) -> None:
         extensions = Extensions()
         loaded = decode_bootstrap(config if config is not None else bootstrap(), extensions.types())
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         options = Options(config_path="config.json", drain_time_s=20)
         self.server = Server(loaded, options, extensions, self.clock, lambda: WALL, random.Random(1))
         self.server.running = True

@@ -30,7 +30,7 @@ def test_every_route_answers_and_says_what_it_is(rig: AdminRig) -> None:
     for route in ROUTES:
         answer = rig.ask(route.path, "POST")
         assert answer.status in (200, 400, 501, 503), route.path
-        assert answer.content_type in (TEXT, JSON, HTML)
+        assert answer.content_type in (TEXT, JSON, HTML) or answer.stream is not None
 
 
 def test_an_unknown_path_gets_the_help(rig: AdminRig) -> None:
@@ -430,7 +430,7 @@ def test_reopen_logs_reopens_the_access_logs(rig: AdminRig, tmp_path: Any) -> No
 
 def test_connections_say_where_they_are_and_who_holds_them(rig: AdminRig) -> None:
     assert rig.text("/connections") == "no connections\n"
-    assert rig.json("/connections?format=json") == {"connections": []}
+    assert rig.json("/connections?format=json") == {"total": 0, "shown": 0, "connections": []}
     rig.client()
     rig.turn()
     connection = rig.connections[0]

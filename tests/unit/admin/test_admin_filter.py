@@ -11,7 +11,7 @@ import pytest
 from proxy_core.admin.filter import IDLE_TIMEOUT
 from proxy_core.admin.reply_head import http_date
 from proxy_core.errors import ConfigError
-from tests.support.splits import splits
+from proxy_core.testing.splits import splits
 from tests.unit.admin.admin_kit import AdminRig, address, bootstrap
 
 HOST = b"Host: 127.0.0.1:9901\r\n"

@@ -24,6 +24,8 @@ ADDRESS = {"socket_address": SOCKET_ADDRESS}
 MATCHER = {"filter": "f", "path": [{"key": "k"}], "value": {"present_match": True}}
 STATUS_FILTER = {"status_code_filter": {"comparison": {"value": {"default_value": 500}}}}
 NULL = {"null_match": {}}
+METADATA_KEY = {"key": "k", "path": [{"key": "k"}]}
+ROUTE = {"match": {"prefix": "/"}, "route": {"cluster": "c"}}
 
 # The smallest valid object of each message that is not valid when empty.
 _SMALLEST: Dict[str, Dict[str, Any]] = {
@@ -102,6 +104,45 @@ _SMALLEST: Dict[str, Dict[str, Any]] = {
     "RuntimeLayer": {"name": "l", "static_layer": {}},
     "DownstreamConnectionsConfig": {"max_active_downstream_connections": 1},
     "ResourceMonitor": {"name": "m", "typed_config": ANY},
+    "RegexMatchAndSubstitute": {"pattern": {"regex": "a"}},
+    "MetadataKey": {"key": "k", "path": [{"key": "k"}]},
+    "MetadataKey.PathSegment": {"key": "k"},
+    "HeaderMutation": {"remove": "x-h"},
+    "HeaderMutation.RemoveOnMatch": {"key_matcher": {"exact": "x"}},
+    "RouteConfiguration": {},
+    "VirtualHost": {"name": "v", "domains": ["*"]},
+    "Route": ROUTE,
+    "RouteMatch": {"prefix": "/"},
+    "QueryParameterMatcher": {"name": "q"},
+    "CookieMatcher": {"name": "c", "string_match": {"exact": "x"}},
+    "RouteAction": {"cluster": "c"},
+    "RouteAction.RequestMirrorPolicy": {"cluster": "c"},
+    "RouteAction.UpgradeConfig": {"upgrade_type": "CONNECT"},
+    "RouteAction.HashPolicy": {"header": {"header_name": "x-h"}},
+    "RouteAction.HashPolicy.Header": {"header_name": "x-h"},
+    "RouteAction.HashPolicy.Cookie": {"name": "c"},
+    "RouteAction.HashPolicy.CookieAttribute": {"name": "c"},
+    "RouteAction.HashPolicy.QueryParameter": {"name": "q"},
+    "RouteAction.HashPolicy.FilterState": {"key": "k"},
+    "WeightedCluster": {"clusters": [{"name": "c", "weight": 1}]},
+    "WeightedCluster.ClusterWeight": {"name": "c", "weight": 1},
+    "DirectResponseAction": {"status": 200},
+    "RetryPolicy.RetryBackOff": {"base_interval": "1s"},
+    "RetryPolicy.ResetHeader": {"name": "x-h"},
+    "RetryPolicy.RateLimitedRetryBackOff": {"reset_headers": [{"name": "x-h"}]},
+    "RetryPolicy.RetryHostPredicate": {"name": "p", "typed_config": ANY},
+    "Decorator": {"operation": "o"},
+    "VirtualCluster": {"name": "v", "headers": [{"name": "x-h"}]},
+    "RateLimit": {"actions": [{"remote_address": {}}]},
+    "RateLimit.Action": {"remote_address": {}},
+    "RateLimit.Action.RequestHeaders": {"header_name": "x-h", "descriptor_key": "k"},
+    "RateLimit.Action.QueryParameters": {"query_parameter_name": "q", "descriptor_key": "k"},
+    "RateLimit.Action.GenericKey": {"descriptor_value": "v"},
+    "RateLimit.Action.HeaderValueMatch": {"descriptor_value": "v", "headers": [{"name": "x-h"}]},
+    "RateLimit.Action.MetaData": {"descriptor_key": "k", "metadata_key": METADATA_KEY},
+    "RateLimit.Action.DynamicMetaData": {"descriptor_key": "k", "metadata_key": METADATA_KEY},
+    "RateLimit.Action.QueryParameterValueMatch": {"descriptor_value": "v", "query_parameters": [{"name": "q"}]},
+    "RateLimit.Action.RemoteAddressMatch": {"descriptor_value": "v", "address_matcher": {}},
     "OverloadManager": {"resource_monitors": [{"name": "m", "typed_config": ANY}]},
 }
 _VALUES = {
@@ -116,6 +157,7 @@ _VALUES = {
     "HealthCheck.HttpHealthCheck.retriable_statuses": {"start": 500, "end": 600},
     "CertificateValidationContext.verify_certificate_hash": "0A" * 32,
     "CertificateValidationContext.verify_certificate_spki": "A" * 43 + "=",
+    "RouteMatch.path_separated_prefix": "/api",
     "Permission.destination_port_range": {"start": 1, "end": 2},
 }
 
@@ -171,7 +213,9 @@ def valid_value(kind: Kind[Any]) -> Any:
         return list(kind.numbers)[-1]
     if isinstance(kind, Duration):
         return "1.500s"
-    others = {Bool: True, Double: 1.5, Bytes: "AQI=", Struct: {"a": [1, None]}, Value: 1, AnyOf: ANY}
+    if isinstance(kind, AnyOf):
+        return ANY
+    others = {Bool: True, Double: 1.5, Bytes: "AQI=", Struct: {"a": [1, None]}, Value: 1}
     return others[type(kind)]
 
 

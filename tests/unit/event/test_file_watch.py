@@ -11,7 +11,7 @@ import pytest
 
 from proxy_core.event.file_watch import POLL_INTERVAL, REST, FileWatcher
 from proxy_core.event.reactor import Reactor
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 
 WRITTEN_AT = 500.0  # long before the clock's start, 1000
 
@@ -21,7 +21,7 @@ class Watched:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, report=self.errors.append)
         self.watcher = FileWatcher(self.reactor, wall_clock=self.clock)

@@ -17,8 +17,8 @@ from proxy_core.event.hangup import HangupWatch
 from proxy_core.event.reactor import DEFERRED_ROUNDS, HANGUP, READ, SLEEP_AFTER, WRITE, Reactor
 from proxy_core.event.timers import SETTLE_AFTER
 from proxy_core.event.wakeup import Wakeup
-from tests.support.clock import FakeClock
-from tests.support.scripted import ScriptedSelector, ScriptedSocket
+from proxy_core.testing.clock import SimulatedClock
+from proxy_core.testing.scripted import ScriptedSelector, ScriptedSocket
 
 
 class Handler:
@@ -49,7 +49,7 @@ class Bench:
     """A reactor on a scripted selector."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.selector = ScriptedSelector()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, self.selector, self.errors.append)
@@ -68,12 +68,12 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> SimulatedClock:
+    return SimulatedClock()
 
 
 @pytest.fixture
-def real(clock: FakeClock) -> Iterator[Reactor]:
+def real(clock: SimulatedClock) -> Iterator[Reactor]:
     reactor = Reactor(clock, report=lambda error: None)
     yield reactor
     reactor.close()
@@ -377,7 +377,7 @@ def test_a_handler_that_fails_again_while_giving_up_is_contained_as_well(bench: 
 
 
 def test_without_a_report_the_traceback_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    reactor = Reactor(FakeClock(), ScriptedSelector())
+    reactor = Reactor(SimulatedClock(), ScriptedSelector())
     reactor.defer(boom)
     reactor.turn(0)
     assert "RuntimeError: boom" in capsys.readouterr().err
@@ -399,7 +399,7 @@ def send_reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def fall_asleep(reactor: Reactor, clock: FakeClock) -> None:
+def fall_asleep(reactor: Reactor, clock: SimulatedClock) -> None:
     """Turn past the time after which a registration without interest is made known to the kernel."""
     clock.advance(2 * SLEEP_AFTER)
     reactor.turn(0)
@@ -409,7 +409,7 @@ needs_epoll = pytest.mark.skipif(not HangupWatch.available(), reason="needs epol
 
 
 @needs_epoll
-def test_a_watch_without_interest_notices_a_reset_once_and_nothing_else(real: Reactor, clock: FakeClock) -> None:
+def test_a_watch_without_interest_notices_a_reset_once_and_nothing_else(real: Reactor, clock: SimulatedClock) -> None:
     near, far = tcp_pair()
     handler = Handler()
     real.watch(near.fileno(), 0, handler)
@@ -426,7 +426,7 @@ def test_a_watch_without_interest_notices_a_reset_once_and_nothing_else(real: Re
 
 
 @needs_epoll
-def test_a_reset_that_came_before_the_watch_is_noticed_too(real: Reactor, clock: FakeClock) -> None:
+def test_a_reset_that_came_before_the_watch_is_noticed_too(real: Reactor, clock: SimulatedClock) -> None:
     near, far = tcp_pair()
     send_reset(far)
     handler = Handler()
@@ -440,7 +440,7 @@ def test_a_reset_that_came_before_the_watch_is_noticed_too(real: Reactor, clock:
 
 @needs_epoll
 @pytest.mark.parametrize("rested", [False, True])
-def test_interest_can_be_taken_and_given_back_any_number_of_times(real: Reactor, clock: FakeClock, rested: bool) -> None:
+def test_interest_can_be_taken_and_given_back_any_number_of_times(real: Reactor, clock: SimulatedClock, rested: bool) -> None:
     near, far = socket.socketpair()
     handler = Handler()
     far.send(b"x")
@@ -461,7 +461,7 @@ def test_interest_can_be_taken_and_given_back_any_number_of_times(real: Reactor,
 
 
 @needs_epoll
-def test_an_exception_while_hearing_of_a_hang_up_is_contained(real: Reactor, clock: FakeClock) -> None:
+def test_an_exception_while_hearing_of_a_hang_up_is_contained(real: Reactor, clock: SimulatedClock) -> None:
     near, far = tcp_pair()
     handler = Handler(boom)
     real.watch(near.fileno(), 0, handler)
@@ -484,7 +484,7 @@ def test_where_hang_ups_are_not_heard_a_watch_without_interest_registers_nothing
 
 
 @needs_epoll
-def test_a_descriptor_that_was_closed_before_it_fell_asleep_is_forgotten(real: Reactor, clock: FakeClock) -> None:
+def test_a_descriptor_that_was_closed_before_it_fell_asleep_is_forgotten(real: Reactor, clock: SimulatedClock) -> None:
     near, far = socket.socketpair()
     real.watch(near.fileno(), 0, Handler())
     real.unwatch(near.fileno())
@@ -498,7 +498,7 @@ def test_a_descriptor_that_was_closed_before_it_fell_asleep_is_forgotten(real: R
 
 
 @needs_epoll
-def test_a_descriptor_that_is_reused_before_it_fell_asleep_belongs_to_the_newcomer(real: Reactor, clock: FakeClock) -> None:
+def test_a_descriptor_that_is_reused_before_it_fell_asleep_belongs_to_the_newcomer(real: Reactor, clock: SimulatedClock) -> None:
     near, far = socket.socketpair()
     old, new = Handler(), Handler()
     number = near.fileno()

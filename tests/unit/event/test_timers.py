@@ -122,3 +122,13 @@ def test_pruning_inside_a_callback_loses_no_timer() -> None:
     assert fired == ["same instant"]
     fire_due(timers, 60.0)
     assert fired == ["same instant", "later"]
+
+
+def test_the_pending_timers_of_one_owner_are_found_without_those_that_are_over() -> None:
+    timers, owner = Timers(), object()
+    kept = timers.at(2.0, lambda: None, owner)
+    timers.at(1.0, lambda: None, object())
+    timers.at(3.0, lambda: None, owner).cancel()
+    fired = timers.at(0.5, lambda: None, owner)
+    assert timers.pop_due(0.6) is fired
+    assert timers.pending(owner) == [kept]

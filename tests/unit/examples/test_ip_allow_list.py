@@ -13,7 +13,7 @@ import proxy_core
 from tests.support.engine import Engine, access_log, pipe
 from tests.support.peers import Peer
 
-EXAMPLES = Path(proxy_core.__file__).parent / "examples"
+EXAMPLES = Path(proxy_core.__file__).parent / "examples" / "filters"
 Serve = Callable[..., Engine]
 
 

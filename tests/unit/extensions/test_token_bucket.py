@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from proxy_core.extensions.token_bucket import TokenBucket
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 
 
 class Model:
@@ -33,7 +33,7 @@ def test_a_bucket_agrees_with_exact_arithmetic(seed: int) -> None:
     rng = random.Random(seed)
     most, per_fill = rng.choice((0, 1, 2, 7, 1000, 10**9)), rng.choice((1, 2, 3, 1000, 10**6))
     milliseconds = rng.choice((50, 70, 333, 1000, 60_000, 3_600_000))
-    clock = FakeClock(rng.choice((0.0, 1000.0, 123456.789)))
+    clock = SimulatedClock(rng.choice((0.0, 1000.0, 123456.789)))
     bucket = TokenBucket(clock, most, per_fill, milliseconds / 1000)
     model = Model(most, per_fill, Fraction(milliseconds, 1000))
     nanoseconds = round(clock.now * 10**9)
@@ -51,7 +51,7 @@ def test_a_bucket_agrees_with_exact_arithmetic(seed: int) -> None:
 
 
 def test_a_bucket_starts_full_and_never_holds_more() -> None:
-    clock = FakeClock()
+    clock = SimulatedClock()
     bucket = TokenBucket(clock, 3, 1, 1.0)
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     clock.advance(1000.0)
@@ -60,7 +60,7 @@ def test_a_bucket_starts_full_and_never_holds_more() -> None:
 
 def test_tokens_come_by_and_by_and_are_given_whole() -> None:
     """10 tokens in 4 seconds are one every 0.4 seconds, not ten at the end."""
-    clock = FakeClock()
+    clock = SimulatedClock()
     bucket = TokenBucket(clock, 10, 10, 4.0)
     assert bucket.take_up_to(100) == 10
     given = []
@@ -71,14 +71,14 @@ def test_tokens_come_by_and_by_and_are_given_whole() -> None:
 
 
 def test_an_empty_bucket_gives_nothing_for_ever() -> None:
-    clock = FakeClock()
+    clock = SimulatedClock()
     bucket = TokenBucket(clock, 0, 5, 0.05)
     clock.advance(10_000.0)
     assert not bucket.take() and bucket.take_up_to(5) == 0
 
 
 def test_nothing_drifts_in_a_hundred_thousand_small_steps() -> None:
-    clock = FakeClock(0.0)
+    clock = SimulatedClock(0.0)
     bucket = TokenBucket(clock, 1, 1, 1.0)
     taken = 0
     for step in range(1, 100_001):
@@ -88,7 +88,7 @@ def test_nothing_drifts_in_a_hundred_thousand_small_steps() -> None:
 
 
 def test_a_clock_that_stands_still_or_goes_back_brings_nothing() -> None:
-    clock = FakeClock()
+    clock = SimulatedClock()
     bucket = TokenBucket(clock, 1, 1, 1.0)
     assert bucket.take() and not bucket.take()
     clock.now -= 100.0

@@ -10,7 +10,7 @@ from proxy_core.buffer import Buffer
 from proxy_core.event.timers import Timers
 from proxy_core.filters.api import CONNECTED, CONTINUE, LOCAL_CLOSE, STOP_ITERATION, NetworkFilter
 from proxy_core.filters.chain import ReadChain, WriteChain
-from tests.support.recording import RecordingFilter
+from proxy_core.testing.recording import RecordingFilter
 
 
 class FakeReactor:
@@ -295,9 +295,22 @@ def test_a_hold_is_something_that_could_wake_it_until_it_is_released() -> None:
     chain.read(b"x")
     holds[0].release()
     holds[0].release()
+    chain.host.reactor.advance(0)
     assert chain.host.stalls == []
     holds[1].release()
+    chain.host.reactor.advance(0)
     assert chain.host.stalls == [("gate", 100.0)]
+
+
+def test_to_let_go_of_a_hold_and_then_continue_is_no_stall() -> None:
+    gate = stopping("gate")
+    chain = Chain(gate, RecordingFilter("c"))
+    hold = gate.callbacks.hold("auth server")
+    chain.read(b"x")
+    hold.release()
+    gate.callbacks.continue_reading()
+    chain.host.reactor.advance(0)
+    assert chain.host.stalls == []
 
 
 def test_a_scheduled_call_is_something_that_could_wake_it_until_it_has_run() -> None:
@@ -444,3 +457,83 @@ def test_an_empty_chain_takes_bytes_and_does_nothing() -> None:
     chain.chain.initialize()
     assert chain.read(b"x", end=True) == []
     assert len(chain.chain) == 0 and chain.chain.parked_by == "" and chain.chain.filters() == []
+
+
+# -- a filter that keeps bytes back while no more come -------------------------------------------------------
+
+class Keeping(NetworkFilter):
+    """Stops on everything; `hold` says that it waits for something."""
+
+    def on_data(self, data: Buffer, end_stream: bool) -> Any:
+        return STOP_ITERATION
+
+
+def keeping_chain() -> Any:
+    host = Host()
+    host.may_read_more = True
+    chain = ReadChain(host)
+    keeping = Keeping()
+    chain.add(keeping, "keeping")
+    chain.add(RecordingFilter(), "last")
+    chain.initialize()
+    return host, chain, keeping
+
+
+def receive(host: Host, chain: ReadChain, data: bytes) -> None:
+    host.read_buffer.append(data)
+    chain.run(host.read_buffer, False)
+
+
+def test_a_filter_that_keeps_bytes_back_while_the_peer_is_silent_is_a_stall_told_once() -> None:
+    host, chain, _ = keeping_chain()
+    receive(host, chain, b"PING")
+    host.reactor.advance(0.9)
+    assert host.stalls == []
+    host.reactor.advance(0.2)
+    assert host.stalls == [("keeping", 100.0)] and chain.stalled
+    receive(host, chain, b"PING")
+    host.reactor.advance(10)
+    assert len(host.stalls) == 1 and len(host.reactor.timers) == 0
+
+
+def test_it_is_none_as_long_as_bytes_come() -> None:
+    host, chain, _ = keeping_chain()
+    for _ in range(6):
+        receive(host, chain, b"x")
+        host.reactor.advance(0.5)
+    assert host.stalls == []
+    host.reactor.advance(2)
+    host.reactor.advance(2)
+    assert host.stalls == [("keeping", 100.0)]
+
+
+def test_it_is_none_while_something_is_waited_for_and_none_if_nothing_is_kept_back() -> None:
+    host, chain, keeping = keeping_chain()
+    hold = keeping.callbacks.hold("an answer")
+    receive(host, chain, b"PING")
+    host.reactor.advance(5)
+    assert host.stalls == []
+    hold.release()
+    host.reactor.advance(0)
+    host.reactor.advance(1)
+    assert len(host.stalls) == 1
+
+    host, chain, _ = keeping_chain()
+    receive(host, chain, b"PING")
+    host.read_buffer.clear()  # taken, to be injected later or never
+    host.reactor.advance(5)
+    assert host.stalls == []
+
+
+def test_a_suspicion_ends_with_the_parking_or_the_connection() -> None:
+    host, chain, keeping = keeping_chain()
+    receive(host, chain, b"PING")
+    keeping.callbacks.continue_reading()
+    host.reactor.advance(5)
+    assert host.stalls == []
+
+    host, chain, _ = keeping_chain()
+    receive(host, chain, b"PING")
+    host.is_open = False
+    chain.clear()
+    assert len(host.reactor.timers) == 0

@@ -10,7 +10,7 @@ from typing import Dict
 import pytest
 
 from proxy_core.http.settings import Http1Settings, UnderscoreAction
-from tests.support.splits import splits
+from proxy_core.testing.splits import splits
 from tests.unit.http.codec_kit import SETTINGS, error_of, server_says
 
 BAD = (400, "http1.codec_error")

@@ -7,7 +7,7 @@ from typing import Any, Dict, Tuple
 import pytest
 
 from proxy_core.http.settings import Http1Settings
-from tests.support.splits import splits
+from proxy_core.testing.splits import splits
 from tests.unit.http.codec_kit import SETTINGS, Said, server_says
 
 H = b"host: t\r\n"

@@ -8,7 +8,7 @@ import pytest
 
 from proxy_core.http.events import RequestHead
 from proxy_core.http.settings import Http1Settings
-from tests.support.splits import splits
+from proxy_core.testing.splits import splits
 from tests.unit.http.codec_kit import SETTINGS, Said, client_says, error_of, get
 
 OK = b"HTTP/1.1 200 OK\r\n"

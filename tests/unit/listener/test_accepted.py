@@ -14,8 +14,8 @@ from proxy_core.listener.accepted import CLOSED, PASSED, READING, WAITING, Accep
 from proxy_core.listener.listener_filters import PreparedListenerFilter
 from proxy_core.network.address import Address
 from proxy_core.observe.stream_info import StreamInfo
-from tests.support.clock import FakeClock
-from tests.support.scripted import reset_error
+from proxy_core.testing.clock import SimulatedClock
+from proxy_core.testing.scripted import reset_error
 
 PEER = Address.from_ip("192.0.2.1", 1111)
 LOCAL = Address.from_ip("192.0.2.2", 80)
@@ -71,7 +71,7 @@ class Phase:
         self, *filters: ListenerFilter, timeout: float = 15.0, continue_on_timeout: bool = False,
         disabled: Optional[Callable[[Address], bool]] = None,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, report=self.errors.append)
         self.far, near = socket.socketpair()

@@ -8,8 +8,8 @@ from typing import Any, List
 from proxy_core.event.reactor import Reactor
 from proxy_core.listener.departure import QUIET, Departure, Plan
 from proxy_core.network.close import NO_FLUSH
-from tests.support.clock import FakeClock
-from tests.support.scripted import ScriptedSelector
+from proxy_core.testing.clock import SimulatedClock
+from proxy_core.testing.scripted import ScriptedSelector
 
 
 class Sized:
@@ -37,7 +37,7 @@ class World:
     """Connections, time, and what was closed in which order."""
 
     def __init__(self, count: int) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.reactor = Reactor(self.clock, ScriptedSelector())
         self.connections: List[Fake] = [Fake(self) for _ in range(count)]
         self.closed: List[Fake] = []

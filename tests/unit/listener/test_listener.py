@@ -16,9 +16,9 @@ from proxy_core.listener.binding import BindError
 from proxy_core.listener.chain_match import ChainMatcher
 from proxy_core.listener.listen_socket import MOST_ACCEPTS_PER_TURN
 from proxy_core.network.address import Address
+from proxy_core.testing.recording import RecordingFilter
 from tests.support.engine import Engine, Json, access_log, address, bootstrap, listener, network_filter, pipe
 from tests.support.peers import Peer
-from tests.support.recording import RecordingFilter
 
 ECHO = network_filter("echo")
 NewEngine = Callable[..., Engine]

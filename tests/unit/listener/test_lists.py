@@ -10,7 +10,7 @@ from proxy_core.errors import IllegalTransition
 from proxy_core.listener.lists import Entry, ListenerLists, Origin, State
 from proxy_core.observe.stat_names import ListenerManagerStats
 from proxy_core.observe.stats import StatsStore
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 
 GAUGES = ("active", "warming", "draining")
 ALLOWED = {
@@ -35,7 +35,7 @@ class Lists:
     """Lists with their gauges."""
 
     def __init__(self) -> None:
-        self.store = StatsStore(FakeClock())
+        self.store = StatsStore(SimulatedClock())
         self.lists = ListenerLists(ListenerManagerStats(self.store.scope("listener_manager")))
 
     def add(self, name: str = "a") -> Entry:

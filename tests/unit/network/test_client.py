@@ -20,16 +20,16 @@ from proxy_core.network.facts import local_address_text
 from proxy_core.network.settings import ByteCounters, ConnectionSettings
 from proxy_core.observe.stats import Counter
 from proxy_core.observe.stream_info import StreamInfo
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
+from proxy_core.testing.recording import RecordingCallbacks, RecordingFilter
 from tests.support.peers import Peer, RefusedPort, Server
-from tests.support.recording import RecordingCallbacks, RecordingFilter
 
 
 class Attempt:
     """One connection that is being opened."""
 
     def __init__(self, address: Address, source: Optional[Address] = None) -> None:
-        self.reactor = Reactor(FakeClock())
+        self.reactor = Reactor(SimulatedClock())
         self.callbacks = RecordingCallbacks()
         self.filter = RecordingFilter()
         self.connection = Connection(

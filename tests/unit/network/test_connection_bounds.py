@@ -8,7 +8,7 @@ import pytest
 
 from proxy_core.filters.api import STOP_ITERATION
 from proxy_core.network.close import FLUSH_WRITE, FLUSH_WRITE_AND_DELAY
-from tests.support.recording import RecordingFilter
+from proxy_core.testing.recording import RecordingFilter
 from tests.support.rig import Rig
 
 OFF = {
@@ -279,7 +279,7 @@ def test_the_delayed_close_waits_for_the_peers_fin() -> None:
     rig.write(b"bye")
     rig.connection.close(FLUSH_WRITE_AND_DELAY)
     rig.turn()
-    assert rig.peer.ended and not rig.closed
+    assert not rig.peer.ended and not rig.closed
     rig.peer.send(b"dropped")
     rig.turn(2)
     assert not rig.filter.data

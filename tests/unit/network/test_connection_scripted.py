@@ -13,9 +13,9 @@ from proxy_core.network.close import FLUSH_WRITE
 from proxy_core.network.settings import BULK_READ_SIZE, READ_SIZE
 from proxy_core.network.sockets import JOIN_UP_TO, MOST_WRITTEN_PER_TURN
 from proxy_core.network.table import ConnectionTable
-from tests.support.recording import RecordingFilter
+from proxy_core.testing.recording import RecordingFilter
+from proxy_core.testing.scripted import reset_error
 from tests.support.rig import Rig
-from tests.support.scripted import reset_error
 
 
 @pytest.fixture

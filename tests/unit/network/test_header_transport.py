@@ -10,7 +10,7 @@ import pytest
 from proxy_core.network.header_transport import HeaderTransport
 from proxy_core.network.sockets import ConnectionLost
 from proxy_core.network.transport import RAW
-from tests.support.scripted import ScriptedSocket, reset_error
+from proxy_core.testing.scripted import ScriptedSocket, reset_error
 
 
 class Total:

@@ -14,7 +14,7 @@ from proxy_core.errors import PeerError
 from proxy_core.network import sockets
 from proxy_core.network.address import Address
 from proxy_core.network.close import CloseReason
-from tests.support.scripted import FIN, ScriptedSocket, reset_error
+from proxy_core.testing.scripted import FIN, ScriptedSocket, reset_error
 
 
 def error(number: int) -> OSError:

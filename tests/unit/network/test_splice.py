@@ -19,9 +19,9 @@ from proxy_core.network.settings import READ_SIZE, ByteCounters, ConnectionSetti
 from proxy_core.network.splice import MOST_IDLE_PIPES, PIPE_SIZE, WAITING_FOR_SINK, PipePool
 from proxy_core.observe.stats import Counter
 from proxy_core.observe.stream_info import StreamInfo
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 from tests.support.peers import Peer
-from tests.support.rig import _tcp_pair
+from tests.support.rig import tcp_pair
 from tests.support.spliced import Splices, descriptors, needs_splice, noise
 
 F_GETPIPE_SZ = 1032
@@ -117,7 +117,7 @@ def test_a_pipe_that_may_not_be_large_is_closed_again(pool: PipePool, monkeypatc
 
 @needs_splice
 def test_what_a_splice_can_answer(pool: PipePool) -> None:
-    near, far = _tcp_pair()
+    near, far = tcp_pair()
     near.setblocking(False)
     pipe = borrowed(pool)
     assert sockets.splice(near.fileno(), pipe[1], 100) is None
@@ -150,7 +150,7 @@ class Joined:
 
     def __init__(self, **settings: Any) -> None:
         self.errors: List[Exception] = []
-        self.reactor = Reactor(FakeClock(), report=self.errors.append)
+        self.reactor = Reactor(SimulatedClock(), report=self.errors.append)
         self.pool = PipePool()
         self.source, self.feeder = self._connection(1, settings)
         self.sink, self.reader = self._connection(2, settings)
@@ -163,7 +163,7 @@ class Joined:
         splice.join(self.source, self.flow, self.sink, other_way, self.pool)
 
     def _connection(self, number: int, settings: Any) -> Tuple[Connection, Peer]:
-        near, far = _tcp_pair()
+        near, far = tcp_pair()
         near.setblocking(False)
         counters = ByteCounters(Counter("rx"), Counter("tx"))
         connection = Connection(

@@ -15,7 +15,7 @@ from proxy_core.buffer import Buffer
 from proxy_core.network import tls
 from proxy_core.network.sockets import MOST_WRITTEN_PER_TURN, ConnectionLost
 from proxy_core.network.tls import BARE_FIN, CLOSE_NOTIFY, TlsFailure, TlsTransport
-from tests.support.scripted import FIN, ScriptedSocket, reset_error
+from proxy_core.testing.scripted import FIN, ScriptedSocket, reset_error
 from tests.support.tls_end import TlsEnd, client_context, server_context
 
 BOTH = pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])

@@ -12,7 +12,7 @@ import pytest
 
 from proxy_core import __version__
 from proxy_core.cli import COMMANDS, main
-from proxy_core.server.demo import example
+from proxy_core.server.demo_stage import example
 from tests.support.running import bootstrap, echo_listener, tcp_listener
 
 EXAMPLES = Path(__file__).parents[3] / "proxy_core" / "examples"
@@ -210,7 +210,7 @@ def test_with_a_log_file_configuration_errors_are_told_in_both_places(
     assert "unknown field `admn`" in log.read_text()
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.json")))
+@pytest.mark.parametrize("name", sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.json")))
 def test_every_example_is_valid_without_a_warning(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(EXAMPLES / name)
     assert main(["validate", "--strict", path]) == 0

@@ -15,7 +15,7 @@ from proxy_core.server.lifecycle import close_connections
 from proxy_core.server.options import Options
 from proxy_core.server.reload import Reloader
 from proxy_core.server.server import Server
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 from tests.support.engine import Json, address, cluster, listener, network_filter
 from tests.support.peers import Peer, connect
 from tests.support.peers import Server as Upstream
@@ -34,7 +34,7 @@ class Reloaded:
     def __init__(self, *listeners: Json, clusters: Any = (), **fields: Any) -> None:
         self.config: Dict[str, Any] = {}
         self.set(*listeners, clusters=clusters, **fields)
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.extensions = Extensions()
         self.peers: List[Peer] = []
         options = Options(config_path="x.json", drain_time_s=10)

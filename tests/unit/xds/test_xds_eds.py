@@ -17,11 +17,11 @@ from proxy_core.errors import ConfigError
 from proxy_core.event.file_watch import POLL_INTERVAL, FileWatcher
 from proxy_core.event.reactor import Reactor
 from proxy_core.observe.stats import StatsStore
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.discovery.eds import Assignment
 from proxy_core.xds.eds import EndpointDecoder, EndpointSubscriptions
 from proxy_core.xds.response import Rejected
 from proxy_core.xds.subscription import LARGE
-from tests.support.clock import FakeClock
 from tests.support.discovered import Held, Json, assignment, endpoint
 
 TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
@@ -176,7 +176,7 @@ class Subscribed:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "eds.json"
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, report=self.errors.append)
         self.store = StatsStore(self.clock)

@@ -16,8 +16,8 @@ from proxy_core.errors import ConfigError, Problem
 from proxy_core.event.file_watch import FileWatcher
 from proxy_core.event.reactor import Reactor
 from proxy_core.observe.stats import StatsStore
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.xds.secrets import CERTIFICATE, VALIDATION, SecretManager
-from tests.support.clock import FakeClock
 
 TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
@@ -43,7 +43,7 @@ class Bench:
     """A manager with its reactor, clock and one file."""
 
     def __init__(self, file: Path, *static: Secret) -> None:
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, report=self.errors.append)
         self.stats = StatsStore(self.clock)

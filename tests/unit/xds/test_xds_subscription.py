@@ -17,9 +17,9 @@ from proxy_core.errors import ConfigError, Problem
 from proxy_core.event.file_watch import POLL_INTERVAL, FileWatcher
 from proxy_core.event.reactor import Reactor
 from proxy_core.observe.stats import StatsStore
+from proxy_core.testing.clock import SimulatedClock
 from proxy_core.xds.response import Rejected, Response, decode_response
 from proxy_core.xds.subscription import FileSubscription, SubscriptionStats, source_problems
-from tests.support.clock import FakeClock
 
 COUNTERS = ("update_attempt", "update_success", "update_failure", "update_rejected")
 
@@ -29,7 +29,7 @@ class Subscribed:
 
     def __init__(self, directory: Path, watched: str = "") -> None:
         self.directory = directory
-        self.clock = FakeClock()
+        self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.reactor = Reactor(self.clock, report=self.errors.append)
         self.store = StatsStore(self.clock)
@@ -135,6 +135,20 @@ def test_what_the_receiver_refuses_is_a_rejection_and_the_version_stays(subscrib
     subscribed.move_in({"version_info": "bad 2"})
     subscribed.poll()
     assert (subscribed.counts, subscribed.value("version_text")) == ([2, 1, 0, 1], "1")
+
+
+def test_what_was_wrong_last_is_kept_until_the_file_is_good(subscribed: Subscribed) -> None:
+    error = subscribed.store.texts["proxy_core.config_update_error"]
+    subscribed.move_in({"version_info": "1"})
+    subscribed.subscription.start()
+    assert error.value == ""
+    for broken, why in (("[]", "expected"), ({"version_info": "bad 2"}, "")):
+        subscribed.move_in(broken)
+        subscribed.poll()
+        assert error.value.startswith(f"{subscribed.directory / 'lds.json'}: ") and why in error.value
+    subscribed.move_in({"version_info": "3"})
+    subscribed.poll()
+    assert error.value == ""
 
 
 def test_a_file_that_is_gone_is_left_alone_and_one_that_is_missing_at_the_start_is_a_failure(

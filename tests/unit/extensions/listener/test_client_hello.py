@@ -12,10 +12,10 @@ from proxy_core.extensions.listener.client_hello import (
     ClientHello, HelloReader, NotAHello, Reason, application_protocols, parse,
 )
 from proxy_core.extensions.listener.fingerprints import ja3, ja3_text, ja4
+from proxy_core.testing.splits import splits
 from tests.support.inspected import (
     alpn, body, extension, handshake, hello, real_hello, record, records, sni, u16, v2_hello, v8, v16, versions,
 )
-from tests.support.splits import splits
 
 OFFER = sni(b"ok.test") + alpn(b"h2")
 ENCRYPTED = b"\0" + u16(1) + u16(1) + b"\7" + v16(b"key") + v16(b"payload")

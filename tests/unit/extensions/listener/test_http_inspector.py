@@ -9,8 +9,8 @@ import pytest
 
 from proxy_core.errors import ConfigError
 from proxy_core.extensions.listener.http_inspector import EXTENSION
+from proxy_core.testing.splits import bytewise, splits
 from tests.support.inspected import Context, Inspected, hello, prepare
-from tests.support.splits import bytewise, splits
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 COUNTERS = ("http10_found", "http11_found", "http2_found", "http_not_found", "read_error")

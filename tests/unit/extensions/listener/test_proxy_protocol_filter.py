@@ -9,8 +9,8 @@ import pytest
 
 from proxy_core.network.proxy_header import STATE_KEY, TLV_STATE_KEY
 from proxy_core.observe.access_log.parametrised import parametrised_operators
+from proxy_core.testing.splits import bytewise, splits
 from tests.support.proxy_protocol import IPV6, LOCAL, PEER, SIGNATURE, Accepted, decoded, tlv, v2
-from tests.support.splits import bytewise, splits
 
 LINE = b"PROXY TCP4 198.51.100.7 203.0.113.9 40000 443\r\n"
 RULES: List[Dict[str, Any]] = [

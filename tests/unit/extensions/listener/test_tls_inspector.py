@@ -12,10 +12,10 @@ from proxy_core.errors import ConfigError
 from proxy_core.extensions.listener.tls_inspector import EXTENSION, NAME
 from proxy_core.observe.access_log.format import FormatCompiler
 from proxy_core.observe.access_log.values import LogContext
+from proxy_core.testing.splits import bytewise, splits
 from tests.support.inspected import (
     Context, Inspected, alpn, body, extension, handshake, hello, prepare, real_hello, records, sni, v2_hello, versions,
 )
-from tests.support.splits import bytewise, splits
 
 COUNTERS = (
     "tls_found", "tls_not_found", "alpn_found", "alpn_not_found", "sni_found", "sni_not_found", "client_hello_too_large",

@@ -10,7 +10,7 @@ import pytest
 from proxy_core.errors import ConfigError
 from proxy_core.extensions.network.local_ratelimit import SharedBuckets
 from proxy_core.config.model.token_bucket import TokenBucket
-from tests.support.clock import FakeClock
+from proxy_core.testing.clock import SimulatedClock
 from tests.support.engine import Engine, access_log, bootstrap, listener, network_filter
 
 Serve = Callable[..., Engine]
@@ -87,7 +87,7 @@ def test_a_share_key_with_another_bucket_is_another_bucket(serve: Serve, other: 
 def test_a_shared_bucket_nobody_uses_is_forgotten() -> None:
     shared = SharedBuckets()
     config = TokenBucket(max_tokens=1, fill_interval=60.0)
-    clock = FakeClock()
+    clock = SimulatedClock()
     bucket = shared.get("k", config, clock)
     assert shared.get("k", config, clock) is bucket and bucket.take()
     del bucket

@@ -7,8 +7,8 @@ import weakref
 
 from proxy_core.extensions.network.policy import PolicyFilter
 from proxy_core.filters.api import NetworkFilter
+from proxy_core.testing.recording import RecordingFilter
 from tests.support.filters import FilterRig
-from tests.support.recording import RecordingFilter
 
 
 class Watched(NetworkFilter):

@@ -17,9 +17,9 @@ from proxy_core.filters.api import CONTINUE
 from proxy_core.network.transport import RAW
 from proxy_core.observe.stats import StatsStore
 from proxy_core.server.extensions import Extensions
+from proxy_core.testing.recording import RecordingFilter
 from tests.support.engine import Engine, access_log, address, bootstrap, cluster, listener, network_filter
 from tests.support.peers import Server
-from tests.support.recording import RecordingFilter
 from tests.support.rig import Rig
 
 Json = Dict[str, Any]
@@ -511,7 +511,7 @@ PRINCIPAL = 'rules.policies["p"].principals[0]'
          f"{PRINCIPAL}.remote_ip.address_prefix: malformed IP address: x"),
         (one({"requested_server_name": {"safe_regex": {"regex": "("}}}),
          f"{PERMISSION}.requested_server_name.safe_regex.regex: invalid regular expression: "
-         "missing ), unterminated subpattern at position 0"),
+         "missing ): ("),
         ({"policies": {"p": {"permissions": [], "principals": [ANY]}}},
          'rules.policies["p"].permissions: expected at least 1 in the list, found 0'),
         (one({"matcher": {"name": "m", "typed_config": {"@type": f"{TYPE}.echo.v3.Echo"}}}),

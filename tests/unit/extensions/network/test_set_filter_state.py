@@ -16,10 +16,10 @@ from proxy_core.observe.access_log.format import FormatCompiler
 from proxy_core.observe.access_log.values import LogContext
 from proxy_core.observe.filter_state import FilterStateObject
 from proxy_core.observe.stream_info import UpstreamInfo
+from proxy_core.testing.recording import RecordingFilter
 from tests.support.engine import Engine, Json, access_log, address, bootstrap, cluster, listener, network_filter
 from tests.support.filters import FilterRig
 from tests.support.peers import Server
-from tests.support.recording import RecordingFilter
 
 Serve = Callable[..., Engine]
 CLUSTER = "envoy.tcp_proxy.cluster"

@@ -13,10 +13,10 @@ from proxy_core.extensions.network import tcp_bandwidth_limit
 from proxy_core.config.model.core import RuntimeFeatureFlag
 from proxy_core.filters.api import CONTINUE, STOP_ITERATION, FilterStatus, NetworkFilter
 from proxy_core.network.close import FLUSH_WRITE, NO_FLUSH
+from proxy_core.testing.recording import RecordingFilter
+from proxy_core.testing.splits import splits
 from tests.support.engine import Engine, bootstrap, listener, network_filter
 from tests.support.filters import FilterRig
-from tests.support.recording import RecordingFilter
-from tests.support.splits import splits
 
 EXTENSION = tcp_bandwidth_limit.EXTENSION
 DATA = random.Random(4).randbytes(1500) if hasattr(random.Random, "randbytes") else bytes(range(250)) * 6

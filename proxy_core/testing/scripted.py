@@ -1,8 +1,8 @@
 """A socket and a selector made of plain objects, for what real ones can't be made to do on demand.
 
-`ScriptedSocket` is the near end of a connection; the test plays the far end: it says what each `recv` returns, how much each
-`send` takes, and which errors come. `ScriptedSelector` reports what such sockets are ready for. A contract suite runs against
-these and against real sockets, so the fakes stay honest.
+`ScriptedSocket` is the near end of a connection; the test plays the far end, by hand or through a `ScriptedPeer`: it says what
+each `recv` returns, how much each `send` takes, and which errors come. `ScriptedSelector` reports what such sockets are ready
+for. This package's own contract suite runs against these and against real sockets, so the fakes stay honest.
 """
 
 from __future__ import annotations
@@ -125,11 +125,13 @@ class ScriptedSelector(selectors.BaseSelector):
     """Reports what the scripted sockets it was told of are ready for, in the order of registration.
 
     timeouts: what each `select` was asked to wait. calls: every change of interest, as (name, descriptor, mask).
+    idle: whether the last `select` would have slept: nothing was ready, due or pending.
     """
 
     def __init__(self) -> None:
         self.timeouts: List[Optional[float]] = []
         self.calls: List[Tuple[str, int, int]] = []
+        self.idle = False
         self._sockets: Dict[int, ScriptedSocket] = {}
         self._keys: Dict[int, selectors.SelectorKey] = {}
 
@@ -160,6 +162,7 @@ class ScriptedSelector(selectors.BaseSelector):
             mask = self._sockets[fd].ready & key.events if fd in self._sockets else 0
             if mask:
                 found.append((key, mask))
+        self.idle = not found and timeout != 0
         return found
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
@@ -167,3 +170,54 @@ class ScriptedSelector(selectors.BaseSelector):
 
     def close(self) -> None:
         self._keys.clear()
+
+
+class ScriptedPeer:
+    """The far end of a `ScriptedSocket`: what a test lets the peer do, and what the peer got."""
+
+    def __init__(self, sock: ScriptedSocket) -> None:
+        self._sock = sock
+        self.reading = True
+
+    @property
+    def got(self) -> bytearray:
+        """What came here."""
+        return self._sock.sent
+
+    @property
+    def ended(self) -> bool:
+        """Whether a FIN came."""
+        return self._sock.fin_sent
+
+    @property
+    def was_reset(self) -> bool:
+        """Whether an RST came."""
+        return self._sock.reset_sent
+
+    def send(self, data: bytes) -> None:
+        """One segment on its way."""
+        self._sock.incoming.append(data)
+
+    def finish(self) -> None:
+        """Send a FIN."""
+        self._sock.incoming.append(FIN)
+
+    def reset(self) -> None:
+        """Send an RST."""
+        self._sock.incoming.append(reset_error())
+        self._sock.send_error = reset_error()
+        self._sock.connect_error = reset_error().errno or 0
+
+    def block(self) -> None:
+        """Take nothing more."""
+        self._sock.room = 0
+
+    def unblock(self) -> None:
+        """Take everything again."""
+        self._sock.room = None
+
+    def pump(self) -> None:
+        """There is no kernel in between."""
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Optional, Tuple
 
-from proxy_core.buffer import Buffer
-from proxy_core.filters.api import CONTINUE, STOP_ITERATION, ConnectionEvent, FilterStatus
+from ..buffer import Buffer
+from ..filters.api import CONTINUE, STOP_ITERATION, ConnectionEvent, FilterStatus
 
 Call = Tuple[Any, ...]
 

@@ -11,9 +11,9 @@ import pytest
 from proxy_core.config.decode import decode
 from proxy_core.config.model.rbac import Permission, Principal, Rbac
 from proxy_core.config.registry import TypeRegistry
-from proxy_core.extensions.network.rbac.config import UpstreamIpPortMatcher
-from proxy_core.extensions.network.rbac.facts import Facts
-from proxy_core.extensions.network.rbac.rules import Rules, compile_rule
+from proxy_core.extensions.rbac.matchers import UpstreamIpPortMatcher
+from proxy_core.extensions.rbac.facts import Facts
+from proxy_core.extensions.rbac.rules import Rules, compile_rule
 from proxy_core.observe.stream_info import StreamInfo
 
 Json = Dict[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class FakeClock:
+class SimulatedClock:
     """Call it for the time in seconds; `advance` moves it. Starts away from 0, so that "never" is not "now"."""
 
     def __init__(self, start: float = 1000.0) -> None:
@@ -13,6 +13,6 @@ class FakeClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass. It never goes back."""
         assert seconds >= 0
         self.now += seconds
