@@ -67,6 +67,11 @@ class _Codec:
         self._parser.buffer.eof = True
 
     @property
+    def has_input(self) -> bool:
+        """Whether something was received that is not used yet: a part of a head, or pipelined requests."""
+        return len(self._parser.buffer) > 0
+
+    @property
     def trailing_data(self) -> bytes:
         """What was received and is not yet used: pipelined requests, or what a server sent without being
         asked."""
@@ -107,6 +112,11 @@ class ServerCodec(_Codec):
         """settings: shared, not copied."""
         self._head_reader = RequestHeadReader(settings)
         super().__init__(settings, self._head_reader)
+
+    @property
+    def head_bytes(self) -> int:
+        """The size of the header lines of the last head that was read, as Envoy counts them."""
+        return self._head_reader.head_bytes
 
     def next_event(self) -> Event:
         """RequestHead, Data, EndOfMessage, ConnectionClosed; or NEED_DATA or PAUSED if there is nothing to

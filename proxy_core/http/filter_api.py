@@ -79,8 +79,14 @@ class StreamCallbacks(Protocol):
     connection: Any
     reactor: Any
     info: StreamInfo
-    request: RequestHead
-    response: Optional[ResponseHead]
+
+    @property
+    def request(self) -> RequestHead:
+        """The head of the request, as changed so far."""
+
+    @property
+    def response(self) -> Optional[ResponseHead]:
+        """The head of the response, once there is one."""
 
     @property
     def route(self) -> Optional[Route]:
@@ -236,8 +242,9 @@ class HttpFactoryContext(Protocol):
     """What an HTTP filter may use of the server: `filters.registry.FactoryContext`, and besides
 
     scope: the `observe.stats.Scope` of "http.<stat_prefix>."; stat_prefix: that prefix, bare; http_pools: the
-    `upstream.http_pool.HttpPools` of the process; name: the filter's configured name; headers: compiles `HeaderValueOption`s
-    and formats (see `http.routing.header_mutation`).
+    `upstream.http_pool.HttpPools` of the process, pool: its `upstream.tcp_pool.TcpPool`; wall_clock: called for the seconds since
+    the epoch; formats: the `http.routing.formatting.Formats`, which compile header values; node_cluster: the cluster that this
+    proxy belongs to; name: the filter's configured name.
     """
 
     reactor: Any
@@ -245,6 +252,10 @@ class HttpFactoryContext(Protocol):
     scope: Any
     clusters: Any
     http_pools: Any
+    pool: Any
+    wall_clock: Any
+    formats: Any
+    node_cluster: str
     access_logs: Any
     runtime: Any
     drain: Any

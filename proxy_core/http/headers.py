@@ -16,7 +16,7 @@ that are mostly absent, so what must be cheap is the miss: 20 ns here against 29
 
 from __future__ import annotations
 
-from typing import Collection, Dict, Iterable, List, Optional, Tuple
+from typing import Collection, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 Pair = Tuple[str, str]
 
@@ -97,6 +97,10 @@ class Headers:
         if value is not None and self._pairs is not None:
             self._pairs = [pair for pair in self._pairs if pair[0] != name]
         return value
+
+    def has_any(self, names: FrozenSet[str]) -> bool:
+        """Whether there is a line of one of these names. 20 ns for each line, whatever the number of names."""
+        return not names.isdisjoint(self._first)
 
     def items(self) -> Collection[Pair]:
         """All (name, value) lines in order. A live view: don't change the map while walking it."""

@@ -53,12 +53,14 @@ def _maybe_take_block(buffer: ReceiveBuffer, line_end: int, limit: int) -> Optio
 
 
 class RequestHeadReader:
-    """Reads request heads, one after the other. framing: how the body of the last one ends."""
+    """Reads request heads, one after the other. framing: how the body of the last one ends. head_bytes: the
+    size of its header lines, each without one byte of its end, which is how Envoy counts them."""
 
-    __slots__ = ("framing", "_settings", "_limit", "_line", "_line_end")
+    __slots__ = ("framing", "head_bytes", "_settings", "_limit", "_line", "_line_end")
 
     def __init__(self, settings: Http1Settings) -> None:
         self.framing: Framing = (NO_BODY, 0)
+        self.head_bytes = 0
         self._settings = settings
         self._limit = settings.max_headers_kb * 1024
         self._line: Optional[RequestLine] = None
@@ -71,6 +73,7 @@ class RequestHeadReader:
             if line is None:
                 return None
             if line[2] is NO_VERSION:
+                self.head_bytes = 0
                 buffer.drain_to(self._line_end + 1)
                 self._line = None
                 head, self.framing = build_versionless_head(line, self._settings)
@@ -79,6 +82,7 @@ class RequestHeadReader:
         if block is None:
             return None
         self._line = None
+        self.head_bytes = len(block) - block.count(b"\n")
         head, self.framing = build_request_head(line, block, self._settings)
         return head
 

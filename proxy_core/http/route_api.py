@@ -6,7 +6,7 @@ it for the `Route` of each request. Everything here is prepared: a request only 
 
 from __future__ import annotations
 
-from typing import Any, Collection, Mapping, Optional, Protocol, Sequence
+from typing import Any, Collection, List, Mapping, Optional, Protocol, Sequence
 
 from ..observe.stream_info import StreamInfo
 from .events import RequestHead, ResponseHead
@@ -16,6 +16,10 @@ class RouteTable(Protocol):
     """One prepared route configuration."""
 
     name: str
+
+    @property
+    def internal_only_headers(self) -> Collection[str]:
+        """What is taken out of requests from outside, lower case."""
 
     def route(self, head: RequestHead, info: StreamInfo, random_value: int) -> Optional[Route]:
         """The route of this request, None if there is none. random_value: the stream's, 0 to 2**64-1, for fractions and
@@ -35,8 +39,8 @@ class DirectResponse(Protocol):
 
     status: int
 
-    def location(self, head: RequestHead) -> str:
-        """The `location` header, "" for none."""
+    def location(self, head: RequestHead, info: StreamInfo) -> str:
+        """The `location` header, "" for none. Ask once: a redirect that rewrites the path changes it in the head, as in Envoy."""
 
     def body(self, head: RequestHead, info: StreamInfo) -> bytes:
         """The body, b"" for none."""
@@ -58,6 +62,7 @@ class RetryPolicy(Protocol):
     host_selection_retry_max_attempts: int
     avoids_previous_hosts: bool
     omits_canary_hosts: bool
+    omitted_metadata: Sequence[Mapping[str, Any]]  # below envoy.lb: no host that has all of one of these
 
     def retriable_headers(self, head: ResponseHead) -> bool:
         """Whether a configured `retriable_headers` matcher matches."""
@@ -107,15 +112,16 @@ class RouteAction(Protocol):
     auto_host_rewrite: bool
     append_x_forwarded_host: bool
     hedge_on_per_try_timeout: bool
+    include_vh_rate_limits: bool
     connect_config: bool  # CONNECT is ended here and its payload forwarded as TCP
 
     def cluster_name(self, head: RequestHead) -> str:
         """The name of the cluster ("" if a header that should have it is missing). Weighted clusters were decided when the
         route was chosen."""
 
-    def hash_key(self, head: RequestHead, info: StreamInfo) -> Optional[int]:
-        """The hash of `hash_policy`, None without one that yields something. A cookie to be set is noted with
-        `take_cookies()`."""
+    def hash_key(self, head: RequestHead, info: StreamInfo, set_cookies: Optional[List[str]] = None) -> Optional[int]:
+        """The hash of `hash_policy`, None without one that yields something. set_cookies: gets the values of the `set-cookie`
+        lines that the response needs."""
 
     def upgrade(self, upgrade_type: str) -> Optional[bool]:
         """Whether the route allows or forbids this upgrade (lower case), None if it does not say."""
@@ -128,6 +134,8 @@ class VirtualHost(Protocol):
     include_request_attempt_count: bool
     include_attempt_count_in_response: bool
     include_is_timeout_retry_header: bool
+    rate_limits: Sequence[Any]  # `http.routing.rate_limits.RateLimit`
+    metadata: Mapping[str, Any]
 
     def virtual_cluster(self, head: RequestHead) -> str:
         """The name of the virtual cluster ("other" if none matches), "" where none is configured."""
@@ -142,7 +150,9 @@ class Route(Protocol):
     action: Optional[RouteAction]
     metadata: Mapping[str, Mapping[str, Any]]
     request_body_buffer_limit: Optional[int]
-    rate_limits: Sequence[Any]
+    rate_limits: Sequence[Any]  # `http.routing.rate_limits.RateLimit`
+    stat_prefix: str  # "" or that of the stats vhost.<virtual host>.route.<stat_prefix>.
+    cors: Sequence[Any]  # older CorsPolicy messages (route.v3): of the virtual host, of the route
     # Whether the two methods below change anything at all.
     changes_request: bool
     changes_response: bool

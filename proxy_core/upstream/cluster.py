@@ -176,11 +176,23 @@ class Cluster:
         self.stats.membership_degraded.set(sum(len(each.degraded) for each in sets))
         self.stats.membership_excluded.set(sum(len(each.excluded) for each in sets))
 
+    def fail_host(self, host: Host) -> None:
+        """The host has asked, in an answer (x-envoy-immediate-health-check-fail), to be left alone at once."""
+        if self.monitor is not None:
+            self.monitor.fail(host)
+
     def drain(self, hosts: Sequence[Host]) -> None:
         """Connections to these hosts that nobody uses are closed, and no other one is given to anybody again."""
         for pool in self.pools:
             for host in hosts:
                 pool.drain(host)
+
+    @property
+    def drop_overload(self) -> float:
+        """The share of HTTP requests that is turned away, 0 to 1."""
+        drops = self.policy.drop_overloads if self.policy is not None else ()
+        percentage = drops[0].drop_percentage if drops else None
+        return percentage.fraction if percentage is not None else 0.0
 
     @property
     def may_connect(self) -> bool:

@@ -244,6 +244,11 @@ class ClusterManager:
     # -- looking up
     # ------------------------------------------------------------------------------------------------
 
+    @property
+    def zone(self) -> str:
+        """Where this proxy runs; "" if nobody has said so."""
+        return self._surroundings.locality[1]
+
     def get(self, name: str) -> Optional[Cluster]:
         """The cluster of that name, None if there is none."""
         return self._clusters.get(name)

@@ -19,6 +19,9 @@ class Monitor(Protocol):
     def start(self, on_ready: Callable[[], None]) -> None:
         """Begin. on_ready: called once, when the hosts that are there have been asked for the first time."""
 
+    def fail(self, host: Host) -> None:
+        """The host has asked, in an answer to somebody, to be left alone at once. It counts where hosts are health-checked."""
+
     def close(self) -> None:
         """The cluster is gone."""
 

@@ -142,6 +142,11 @@ class ClusterMonitor:
             self._checker.start()
         self._tell_if_ready()
 
+    def fail(self, host: Host) -> None:
+        """See `monitor.Monitor`."""
+        if self._checker is not None:
+            self._checker.fail(host)
+
     def close(self) -> None:
         """The cluster is gone."""
         self._on_ready = None

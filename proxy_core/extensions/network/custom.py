@@ -14,7 +14,7 @@ import sys
 from typing import Any, List
 
 from ...config.registry import PythonConfig
-from ...filters.api import FilterFactory, FilterManager, NetworkFilter
+from ...filters.api import FilterFactory, FilterManager, chains_of
 from ...filters.registry import FactoryContext, NetworkExtension
 
 PREFIX = "python:"
@@ -69,16 +69,12 @@ def build(config: PythonConfig, context: FactoryContext) -> FilterFactory:
 
     def add(manager: FilterManager) -> None:
         made = target(dict(settings))
-        if _overrides(made, "on_data") or _overrides(made, "on_new_connection") or _overrides(made, "on_event"):
+        reads, writes = chains_of(made)
+        if reads:
             manager.add_read_filter(made, name)
-        if _overrides(made, "on_write"):
+        if writes:
             manager.add_write_filter(made, name)
     return add
-
-
-def _overrides(made: Any, method: str) -> bool:
-    """Whether a filter has a method of its own: the defaults of `NetworkFilter` need not be run."""
-    return getattr(type(made), method, None) not in (None, getattr(NetworkFilter, method))
 
 
 EXTENSION = NetworkExtension(PythonConfig, False, build)

@@ -12,7 +12,7 @@ from typing import Callable, Dict, Final, Iterator, List, Sequence, Set
 from ...observe.stats import Scope
 from .. import host as flags
 from ..host import Host
-from .outcome import Outcome
+from .outcome import REFUSES, Outcome
 from .plan import Plan
 from .probe import Environment
 from .session import Session
@@ -113,6 +113,11 @@ class HealthChecker:
     def knows(self, host: Host) -> bool:
         """Whether this host is asked."""
         return host in self._sessions
+
+    def fail(self, host: Host) -> None:
+        """An answer to a request said that the host is to be left alone at once."""
+        for session in self._sessions.get(host, ())[-1:]:
+            session.on_passive_outcome(REFUSES)
 
     def on_result(self, session: Session, outcome: Outcome, judgement: Judgement) -> None:
         """One probe is over: join what the checks say of its host."""

@@ -8,6 +8,7 @@ from typing import Final
 ACTIVE: Final = "ACTIVE"  # the host answered, and not well
 NETWORK: Final = "NETWORK"  # no connection, or it ended before the answer
 NETWORK_TIMEOUT: Final = "NETWORK_TIMEOUT"
+PASSIVE: Final = "PASSIVE"  # said by an answer to somebody else's request
 
 
 class Outcome:
@@ -43,3 +44,4 @@ PASSED: Final = Outcome()
 FAILED: Final = Outcome(ACTIVE)
 LOST: Final = Outcome(NETWORK)
 TIMED_OUT: Final = Outcome(NETWORK_TIMEOUT)
+REFUSES: Final = Outcome(PASSIVE, excluded=True)  # x-envoy-immediate-health-check-fail

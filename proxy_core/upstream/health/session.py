@@ -88,6 +88,11 @@ class Session:
             self._drop_connection()
         self._finish(outcome)
 
+    def on_passive_outcome(self, outcome: Outcome) -> None:
+        """Traffic has shown how the host is. The next probe comes as it would have."""
+        if self.state is not STOPPED:
+            self._judge(outcome)
+
     def on_probe_closed(self) -> None:
         """The connection is gone."""
         self._connection = None
@@ -121,15 +126,19 @@ class Session:
         self._finish(TIMED_OUT)
 
     def _finish(self, outcome: Outcome) -> None:
-        plan, host = self.plan, self.host
+        plan = self.plan
         self.state = WAITING
-        judgement = self.standing.judge(outcome, plan.rules)
-        plan.stats.count(outcome)
-        plan.log.write(judgement.events, host, outcome, judgement.first)
-        self._owner.on_result(self, outcome, judgement)
+        judgement = self._judge(outcome)
         if self.state is WAITING:  # the owner may have stopped it
             had_traffic = self._environment.cluster.stats.upstream_cx_total.used
             self._wait(plan.intervals.after(not outcome.failure, judgement.transition is PENDING, had_traffic))
+
+    def _judge(self, outcome: Outcome) -> Judgement:
+        judgement = self.standing.judge(outcome, self.plan.rules)
+        self.plan.stats.count(outcome)
+        self.plan.log.write(judgement.events, self.host, outcome, judgement.first)
+        self._owner.on_result(self, outcome, judgement)
+        return judgement
 
     def _wait(self, delay: float) -> None:
         self._set_timer(self._environment.reactor.after(delay, self._probe, self))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, Final, Iterable
 
 from ...observe.stats import Scope
-from .outcome import Outcome
+from .outcome import PASSIVE, Outcome
 
 COUNTERS: Final = ("attempt", "success", "failure", "network_failure", "passive_failure", "verify_cluster")
 
@@ -31,6 +31,8 @@ class HealthCheckStats:
         self.failure.inc()
         if outcome.is_network:
             self.network_failure.inc()
+        elif outcome.failure == PASSIVE:
+            self.passive_failure.inc()
 
 
 def show_standings(scope: Scope, passing: Callable[[], Iterable[bool]], degraded: Callable[[], Iterable[bool]]) -> None:

@@ -7,9 +7,8 @@ import json
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from ....config.fields import Duration, Enum, Message, Nested, Report, String, Struct, message, optional, plain, walk
-from ....config.model.address import CidrRange
-from ....config.model.core import Int64Range
 from ....config.model.rbac import Rbac
+from ...rbac.matchers import refuse_matcher_trees
 
 
 @message("envoy.extensions.filters.network.rbac.v3.RBAC")
@@ -32,10 +31,7 @@ class RbacConfig(Message):
     )
 
     def check(self, report: Report) -> None:
-        # Declared, and not merely listed as unsupported: an empty one denies everybody, so it may not count as unset.
-        for name in ("matcher", "shadow_matcher"):
-            if getattr(self, name) is not None:
-                report(name, f"`{name}` is a field of Envoy's RBAC that proxy_core does not support yet")
+        refuse_matcher_trees(self, report)
         for path, text in _http_only(self):
             report(path, f"Found header({text}) rule,not supported by RBAC network filter")
 
@@ -45,17 +41,3 @@ def _http_only(config: RbacConfig) -> Iterator[Tuple[str, str]]:
     for path, spec, value in walk(config):
         if spec.oneof in ("rule", "identifier") and spec.name in ("header", "url_path"):
             yield path, json.dumps(value.to_json(), ensure_ascii=False)
-
-
-@message("envoy.extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher")
-@dataclasses.dataclass(eq=False, repr=False)
-class UpstreamIpPortMatcher(Message):
-    """A permission by the upstream's address, where an earlier filter has chosen it already."""
-
-    upstream_ip: Optional[CidrRange] = optional(Nested(CidrRange))
-    upstream_port_range: Optional[Int64Range] = optional(Nested(Int64Range), help="Both ends are included.")
-
-    def check(self, report: Report) -> None:
-        if self.upstream_ip is None and self.upstream_port_range is None:
-            text = "Invalid UpstreamIpPortMatcher configuration - missing `upstream_ip` and/or `upstream_port_range`"
-            report("", text)

@@ -27,14 +27,13 @@ from ....network.connection import Connection
 from ....network.states import CONNECTING
 from ....network.transport import RAW
 from ....observe.log import component_logger
-from .facts import Facts
-from .prepared import Prepared, termination_details
-from .rules import Verdict
+from ...rbac.facts import Facts
+from ...rbac.outcome import LOG_NAMESPACE, denied_details, log_hint
+from ...rbac.rules import Verdict
+from .prepared import Prepared
 
 NAME: Final = "envoy.filters.network.rbac"
 CLOSE_REASON: Final = "rbac_deny_close"
-LOG_NAMESPACE: Final = "envoy.common"
-LOG_HINT: Final = "access_log_hint"
 # Seconds for the handshake, and then for the first bytes, of a client that was denied before it said anything.
 LEAVING_TIME: Final = 1.0
 
@@ -150,11 +149,11 @@ class RbacFilter:
         if prepared.shadow_rules is not None:
             self._shadow = shadow = prepared.shadow_rules.judge(facts)
             if conclusive:
-                info.set_dynamic_metadata(NAME, prepared.shadow_metadata(shadow.allowed, shadow.policy))
+                info.set_dynamic_metadata(NAME, prepared.shadow_labels.metadata(shadow))
         if prepared.rules is not None:
             self._verdict = prepared.rules.judge(facts)
             if conclusive and prepared.rules.action == "LOG":
-                info.set_dynamic_metadata(LOG_NAMESPACE, {LOG_HINT: bool(self._verdict.policy)})
+                info.set_dynamic_metadata(LOG_NAMESPACE, log_hint(self._verdict))
         return self._verdict
 
     def _count(self) -> None:
@@ -173,7 +172,7 @@ class RbacFilter:
         connection, delay = self._connection, self._prepared.delay
         self._state = DENIED
         self._count()
-        connection.info.connection_termination_details = termination_details(verdict.policy)
+        connection.info.connection_termination_details = denied_details(verdict.policy)
         # The client's end is to be told to this filter and to nobody's reply: whoever leaves gives its place back at once.
         connection.half_close_enabled = True
         _log.debug("[C%d] enforced denied, matched policy %s", connection.id, verdict.policy or "none")

@@ -13,6 +13,7 @@ from ....errors import ConfigError, Problem
 from ....filters.registry import UpstreamTransportContext
 from ....network.tls_client import TlsClientTransport
 from ....network.transport import Transport
+from ....observe.filter_state import APPLICATION_PROTOCOLS_FALLBACK
 from ....observe.stream_info import StreamInfo
 from . import config
 from .client_contexts import ClientContexts
@@ -70,6 +71,8 @@ class PreparedClient(Prepared[ClientState]):
         contexts, policy = state.contexts.default, state.policy
         if given:
             protocols = _texts(given.get(PROTOCOLS))
+            if not protocols and not state.contexts.offers_any:
+                protocols = _texts(given.get(APPLICATION_PROTOCOLS_FALLBACK))
             if protocols:
                 contexts = state.contexts.find(protocols)
             expected = _texts(given.get(ALTERNATIVE_NAMES))

@@ -73,6 +73,11 @@ class ClientContexts:
         self._by_protocols: Dict[Tuple[str, ...], ClientContext] = {}
         self.default = self._make(parameters.protocols)
 
+    @property
+    def offers_any(self) -> bool:
+        """Whether application protocols are configured."""
+        return bool(self._parameters.protocols)
+
     def find(self, protocols: Sequence[str]) -> ClientContext:
         """The context that offers these application protocols instead of the configured ones."""
         key = tuple(protocols)

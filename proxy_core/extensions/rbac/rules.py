@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 
-from ....config.model.address import CidrRange
-from ....config.model.rbac import Permission, Policy, Principal, Rbac
+from ...config.model.address import CidrRange
+from ...config.model.rbac import Permission, Policy, Principal, Rbac
 from . import conditions
 from .facts import AddressOf, Condition, Facts
 
@@ -43,7 +43,7 @@ class Rules:
         ]
 
     def judge(self, facts: Facts) -> Verdict:
-        """The verdict on a connection, from the first policy that matches."""
+        """The verdict, from the first policy that matches."""
         for name, permitted, principal in self._policies:
             if permitted(facts) and principal(facts):
                 return Verdict(self.action != "DENY", name)
@@ -122,6 +122,10 @@ def _remote(facts: Facts) -> int:
     return facts.remote
 
 
+def _connection_remote(facts: Facts) -> int:
+    return facts.connection_remote
+
+
 def _direct_remote(facts: Facts) -> int:
     return facts.direct_remote
 
@@ -131,7 +135,7 @@ def _local(facts: Facts) -> int:
 
 
 _ADDRESSES: Dict[str, AddressOf] = {
-    "destination_ip": _local, "source_ip": _remote, "remote_ip": _remote, "direct_remote_ip": _direct_remote,
+    "destination_ip": _local, "source_ip": _connection_remote, "remote_ip": _remote, "direct_remote_ip": _direct_remote,
 }
 
 _COMPILERS: Dict[str, Callable[[Any], Condition]] = {
@@ -145,6 +149,8 @@ _COMPILERS: Dict[str, Callable[[Any], Condition]] = {
     "destination_port": conditions.port_is,
     "destination_port_range": conditions.port_in,
     "requested_server_name": conditions.server_name,
+    "header": conditions.header,
+    "url_path": conditions.url_path,
     "authenticated": conditions.authenticated,
     "metadata": conditions.metadata,
     "sourced_metadata": conditions.sourced_metadata,

@@ -5,16 +5,20 @@ Mirrors the classes of Envoy's `source/extensions/filters/common/rbac/matchers.c
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List
+from typing import Iterable, List
 
-from ....config.model.address import CidrRange
-from ....config.model.core import Int32Range
-from ....config.model.matcher import FilterStateMatcher, MetadataMatcher, StringMatcher
-from ....config.model.rbac import Authenticated, SourcedMetadata
-from ....network.cidr import CidrSet, endpoint_number, ip_number
-from ....observe.access_log.matchers import string_matcher, value_matcher
-from .config import UpstreamIpPortMatcher
+from ...config.model.address import CidrRange
+from ...config.model.core import Int32Range
+from ...config.model.matcher import FilterStateMatcher, HeaderMatcher, MetadataMatcher, PathMatcher, StringMatcher
+from ...config.model.rbac import Authenticated, SourcedMetadata
+from ...http.routing.conditions import (
+    filter_state_matcher, filter_state_text, mapping_matcher, metadata_matcher, request_matcher,
+)
+from ...http.routing.text import path_of, wire
+from ...network.cidr import CidrSet, endpoint_number
+from ...observe.access_log.matchers import string_matcher
 from .facts import AddressOf, Condition, Facts
+from .matchers import UpstreamIpPortMatcher
 
 # Where Envoy's filters leave the address of the upstream that they have chosen.
 UPSTREAM_ADDRESS = "envoy.stream.upstream_address"
@@ -23,11 +27,6 @@ UPSTREAM_ADDRESS = "envoy.stream.upstream_address"
 def always(facts: Facts) -> bool:
     """`any`."""
     return True
-
-
-def never(facts: Facts) -> bool:
-    """What needs something that a TCP connection has not."""
-    return False
 
 
 def in_ranges(address: AddressOf, ranges: Iterable[CidrRange]) -> Condition:
@@ -72,39 +71,44 @@ def authenticated(message: Authenticated) -> Condition:
 
 def metadata(matcher: MetadataMatcher) -> Condition:
     """A value in the dynamic metadata. One that is not there matches nothing, not even `null_match`, but its inversion."""
-    namespace, keys = matcher.filter, [segment.key for segment in matcher.path]
-    matches, invert = value_matcher(matcher.value), matcher.invert
-
-    def test(facts: Facts) -> bool:
-        found: Any = facts.info.dynamic_metadata.get(namespace)
-        for key in keys:
-            if not isinstance(found, dict) or key not in found:
-                return invert
-            found = found[key]
-        return bool(matches(found)) is not invert
-
-    return test
+    matches = metadata_matcher(matcher)
+    return lambda facts: matches(facts.info)
 
 
 def sourced_metadata(message: SourcedMetadata) -> Condition:
     """The same of a given origin. Without a route even an inverted condition on its metadata is false."""
     assert message.metadata_matcher is not None
-    return never if message.metadata_source == "ROUTE" else metadata(message.metadata_matcher)
+    if message.metadata_source != "ROUTE":
+        return metadata(message.metadata_matcher)
+    matches = mapping_matcher(message.metadata_matcher)
+    return lambda facts: facts.has_route and matches(facts.route_metadata)
 
 
 def filter_state(matcher: FilterStateMatcher) -> Condition:
     """An object that a filter in front has left, by its text or as an IP address."""
-    key = matcher.key
-    if matcher.string_match is not None:
-        matches = string_matcher(matcher.string_match)
-        return lambda facts: key in facts.info.filter_state and matches(_text(facts.info.filter_state[key]))
-    assert matcher.address_match is not None
-    contains = CidrSet([one.network() for one in matcher.address_match.ranges]).contains
-    invert = matcher.address_match.invert_match
+    matches = filter_state_matcher(matcher)
+    return lambda facts: matches(facts.info)
+
+
+def header(matcher: HeaderMatcher) -> Condition:
+    """A header of the request, or a pseudo header such as `:method`. False for a connection, inverted or not."""
+    matches = request_matcher([matcher])
 
     def test(facts: Facts) -> bool:
-        number = _number(facts.info.filter_state.get(key))
-        return number >= 0 and contains(number) is not invert
+        head = facts.request
+        return head is not None and matches(head)
+
+    return test
+
+
+def url_path(matcher: PathMatcher) -> Condition:
+    """The path of the request without query and fragment. False for a connection."""
+    assert matcher.path is not None
+    matches = string_matcher(matcher.path, wire)
+
+    def test(facts: Facts) -> bool:
+        head = facts.request
+        return head is not None and bool(head.path) and matches(path_of(head.path))
 
     return test
 
@@ -115,7 +119,7 @@ def upstream_ip_port(message: UpstreamIpPortMatcher) -> Condition:
     ports = message.upstream_port_range
 
     def test(facts: Facts) -> bool:
-        text = _text(facts.info.filter_state.get(UPSTREAM_ADDRESS, ""))
+        text = filter_state_text(facts.info.filter_state.get(UPSTREAM_ADDRESS, ""))
         number, port = endpoint_number(text), text.rpartition(":")[2]
         if number < 0 or not port.isdigit():
             return False
@@ -123,17 +127,3 @@ def upstream_ip_port(message: UpstreamIpPortMatcher) -> Condition:
         return in_range and (ports is None or ports.start <= int(port) <= ports.end)
 
     return test
-
-
-def _text(value: Any) -> str:
-    """An object of the filter state as Envoy serializes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _number(value: Any) -> int:
-    """An object of the filter state as an IP address, with or without a port."""
-    text = _text(value)
-    number = ip_number(text)
-    return number if number >= 0 else endpoint_number(text)

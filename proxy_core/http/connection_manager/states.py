@@ -1,0 +1,50 @@
+"""The two state machines of a stream, as tables.
+
+    request    AWAITED -> RECEIVING -> COMPLETE            its head is being read; its body is; its end was read
+    response   NONE -> STARTED -> COMPLETE                 nothing but 1xx was sent; the head was; the end was
+
+Either may be given up: the stream is OVER then, in both machines, and nothing moves any more. The joint rule is HTTP/1.1's: a
+stream is over when its response is complete, even if the request is not; the rest of the request is then not wanted and the
+connection ends (RFC 9112 section 9.6).
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Final
+
+from ...errors import IllegalTransition
+
+# States and triggers are plain strings, as in `http.states`, and for the same reason.
+AWAITED: Final = "awaited"
+RECEIVING: Final = "receiving"
+COMPLETE: Final = "complete"
+NONE: Final = "none"
+STARTED: Final = "started"
+OVER: Final = "over"
+
+HEAD: Final = "head"
+END: Final = "end"
+GIVEN_UP: Final = "given up"
+
+Table = Dict[str, Dict[str, str]]
+
+REQUEST_TABLE: Final[Table] = {
+    AWAITED: {HEAD: RECEIVING, GIVEN_UP: OVER},
+    RECEIVING: {END: COMPLETE, GIVEN_UP: OVER},
+    COMPLETE: {GIVEN_UP: OVER},
+    OVER: {},
+}
+RESPONSE_TABLE: Final[Table] = {
+    NONE: {HEAD: STARTED, GIVEN_UP: OVER},
+    STARTED: {END: COMPLETE, GIVEN_UP: OVER},
+    COMPLETE: {GIVEN_UP: OVER},
+    OVER: {},
+}
+
+
+def advance(table: Table, state: str, trigger: str) -> str:
+    """The state after `trigger`. Raises IllegalTransition for a step that the table does not have: a bug of a filter or ours."""
+    try:
+        return table[state][trigger]
+    except KeyError:
+        raise IllegalTransition(f"{'request' if table is REQUEST_TABLE else 'response'}: {trigger} in {state}") from None
