@@ -9,9 +9,10 @@ from __future__ import annotations
 import bisect
 import ipaddress
 import socket
-from typing import Final, Iterable, List, Tuple, Union
+from typing import Dict, Final, Generic, Iterable, List, Set, Tuple, TypeVar, Union
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+V = TypeVar("V")
 
 NO_IP: Final = -1
 _V4_BASE: Final = 1 << 128
@@ -55,6 +56,36 @@ class CidrSet:
         """Whether an address, as `ip_number` gives it, is in one of the networks. NO_IP is in none."""
         at = bisect.bisect_right(self._first, number) - 1
         return at >= 0 and number <= self._last[at]
+
+
+class CidrMap(Generic[V]):
+    """Networks with values, prepared: the values of all networks that an address is in, again for one binary search.
+
+    The addresses are cut where a network begins or ends; between two cuts all addresses have the same values.
+    """
+
+    __slots__ = ("_cuts", "_values")
+
+    def __init__(self, entries: Iterable[Tuple[Network, V]]) -> None:
+        """entries: networks, which may overlap, with their values; equal values count once."""
+        known = [(*_limits(network), value) for network, value in entries]
+        opening: Dict[int, List[int]] = {}
+        closing: Dict[int, List[int]] = {}
+        for index, (first, last, _) in enumerate(known):
+            opening.setdefault(first, []).append(index)
+            closing.setdefault(last + 1, []).append(index)
+        self._cuts: List[int] = sorted({*opening, *closing})
+        self._values: List[Tuple[V, ...]] = []
+        active: Set[int] = set()
+        for cut in self._cuts:
+            active.difference_update(closing.get(cut, ()))
+            active.update(opening.get(cut, ()))
+            self._values.append(tuple({known[index][2]: None for index in sorted(active)}))
+
+    def find(self, number: int) -> Tuple[V, ...]:
+        """The values for an address, as `ip_number` gives it, in the order of the entries; () for none and for NO_IP."""
+        at = bisect.bisect_right(self._cuts, number) - 1
+        return self._values[at] if at >= 0 else ()
 
 
 def _limits(network: Network) -> Tuple[int, int]:

@@ -23,7 +23,7 @@ Find = Callable[[str, int], Optional[Sequence[int]]]
 class Regex:
     """literal_prefix: what all matches of whole texts begin with. groups: how many."""
 
-    __slots__ = ("literal_prefix", "groups", "matches", "_pattern", "_tree", "_program")
+    __slots__ = ("literal_prefix", "groups", "matches", "_pattern", "_tree", "_program", "_is_linear", "_is_linear_search")
 
     def __init__(self, tree: Node) -> None:
         """Raises ValueError for a tree that is too large."""
@@ -32,8 +32,10 @@ class Regex:
         self._pattern = compiled(tree)
         self._program: Optional[Program] = None
         self.groups = self._pattern.groups
+        self._is_linear = is_linear(tree)
+        self._is_linear_search = is_linear_search(tree)
         # Whether it matches a whole text.
-        self.matches: Callable[[str], bool] = self._backtracking if is_linear(tree) else Automaton(self._steps()).matches
+        self.matches: Callable[[str], bool] = self._backtracking if self._is_linear else Automaton(self._steps()).matches
 
     def replacer(self, substitution: str) -> Callable[[str], str]:
         """Gives texts with each match replaced: \\0 to \\9 stand for the match and its groups, \\\\ for a backslash. Where it asks
@@ -42,7 +44,7 @@ class Regex:
         if any(isinstance(part, int) and part > self.groups for part in template):
             return str
         find = self._search
-        if is_linear_search(self._tree) and not nullable(self._tree):
+        if self._is_linear_search and not nullable(self._tree):
             pattern = self._pattern
             return lambda text: pattern.sub(lambda match: _filled_match(template, match), text)
         return lambda text: _replaced(text, template, find)
@@ -57,7 +59,7 @@ class Regex:
 
     def _search(self, text: str, start: int) -> Optional[Sequence[int]]:
         """The places of the next match."""
-        if is_linear_search(self._tree) or len(text) <= _SHORT and is_linear(self._tree):
+        if self._is_linear_search or self._is_linear and len(text) <= _SHORT:
             match = self._pattern.search(text, start)
             return None if match is None else [place for span in match.regs for place in span]
         return search(self._steps(), text, start)

@@ -14,6 +14,7 @@ from proxy_core.config.load import decode_bootstrap
 from proxy_core.event.file_watch import FileWatcher
 from proxy_core.event.reactor import Reactor
 from proxy_core.filters.api import FilterFactory
+from proxy_core.http.services import HttpServices
 from proxy_core.listener.context import ListenerContext
 from proxy_core.listener.descriptors import DescriptorGuard
 from proxy_core.listener.limits import ProcessLimit
@@ -29,6 +30,7 @@ from proxy_core.server.extensions import Extensions
 from proxy_core.server.runtime import Runtime, connection_settings
 from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.discovery.factory import Discoveries
+from proxy_core.upstream.http_pool import HttpPools
 from proxy_core.upstream.manager import ClusterManager
 from proxy_core.upstream.monitoring import Monitors
 from proxy_core.upstream.tcp_pool import TcpPool
@@ -144,11 +146,13 @@ class Engine:
         self.descriptors = DescriptorGuard(
             self.reactor, _kept_logger(self.log_records), self.stats.scope("proxy_core").counter("descriptors_exhausted")
         )
+        pool = TcpPool(self.reactor, self.table)
+        self.http_pools = HttpPools(pool, self.reactor, self.table)
         self.context = ListenerContext(
             self.reactor, self.stats, self.table, self.extensions.filters, self.extensions.transports,
-            self.extensions.listener_filters, settings,
-            self.process_limit, self.descriptors, self.clusters, TcpPool(self.reactor, self.table),
+            self.extensions.listener_filters, settings, self.process_limit, self.descriptors, self.clusters, pool,
             logs, runtime, random.Random(seed), self.clock, transports.certificates, secrets,
+            HttpServices(self.extensions.http_filters, self.clock, self.http_pools),
         )
         for index, one in enumerate(resources.clusters):
             self.clusters.add(one, f"static_resources.clusters[{index}]")

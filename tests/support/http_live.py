@@ -104,6 +104,14 @@ class Client:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def try_send(self, data: bytes) -> bool:
+        """False when the other side has ended the connection."""
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
     def ask(self, data: bytes, head_only: bool = False) -> Answer:
         """Send, and the next answer."""
         self.send(data)

@@ -54,7 +54,7 @@ class RecordingUpstream:
         self.requests: List[Received] = []
         self.violations: List[str] = []
         self._lock = threading.Lock()
-        self._connections = 0
+        self._peers: List[socket.socket] = []
         self._server = Upstream(self._serve)
         self.port = self._server.port
 
@@ -71,10 +71,14 @@ class RecordingUpstream:
             self.requests.clear()
         return found
 
+    def say(self, connection: int, data: bytes) -> None:
+        """Send something unasked."""
+        self._peers[connection].sendall(data)
+
     def _serve(self, peer: socket.socket) -> None:
         with self._lock:
-            number = self._connections
-            self._connections += 1
+            number = len(self._peers)
+            self._peers.append(peer)
         reader = _Reader(peer)
         try:
             while True:

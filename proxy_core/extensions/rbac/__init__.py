@@ -6,4 +6,5 @@
     rules.py       permissions, principals and policies -> a verdict
     matchers.py    what a `matcher` permission may name
     outcome.py     what a verdict leaves behind: metadata, words for logs
+    stats.py       how verdicts are counted
 """

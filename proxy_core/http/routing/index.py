@@ -30,12 +30,15 @@ class Key(NamedTuple):
     ignore_case: bool = False
 
 
-class Entry(NamedTuple, Generic[T]):
+class Entry(Generic[T]):
     """One route. keys: it is found by any of them. is_certain: it takes every request that has one."""
 
-    keys: Tuple[Key, ...]
-    value: T
-    is_certain: bool
+    __slots__ = ("keys", "value", "is_certain")
+
+    def __init__(self, keys: Tuple[Key, ...], value: T, is_certain: bool) -> None:
+        self.keys = keys
+        self.value = value
+        self.is_certain = is_certain
 
 
 class _CaseIndex(Generic[T]):

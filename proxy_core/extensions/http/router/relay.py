@@ -12,40 +12,35 @@ from .tunnel import Tunnel
 
 
 class Relay:
-    """Of one request; a `filter_api.WatermarkCallbacks`. Asks to be told of a slow client only when there is more of the body to
-    come: short responses come in one piece."""
+    """Of one response of which more is to come; a `filter_api.WatermarkCallbacks`."""
 
     __slots__ = ("_decoder", "_cluster", "_attempt", "_full")
 
-    def __init__(self, decoder: DecoderFilterCallbacks, cluster: Cluster) -> None:
+    def __init__(self, decoder: DecoderFilterCallbacks, cluster: Cluster, attempt: Union[Attempt, Tunnel]) -> None:
         self._decoder = decoder
         self._cluster = cluster
-        self._attempt: Union[Attempt, Tunnel, None] = None  # once we are told of the client
+        self._attempt = attempt
         self._full = 0
+        decoder.add_downstream_watermark_callbacks(self)
 
-    def forward(self, attempt: Union[Attempt, Tunnel], data: Buffer) -> None:
-        """Some of the body, and more is to come."""
+    def forward(self, data: Buffer) -> None:
+        """Some of the body, which is not the end."""
         self._decoder.encode_data(data, False)
-        if self._attempt is None:
-            self._attempt = attempt
-            self._decoder.add_downstream_watermark_callbacks(self)
 
     def stop(self) -> None:
         """Nothing more is to come."""
-        if self._attempt is not None:
-            self._attempt = None
-            self._decoder.remove_downstream_watermark_callbacks(self)
+        self._decoder.remove_downstream_watermark_callbacks(self)
 
     def on_above_write_buffer_high_watermark(self) -> None:
         """The client reads too slowly."""
         self._full += 1
-        if self._full == 1 and self._attempt is not None:
+        if self._full == 1:
             self._cluster.flow.paused.value += 1
             self._attempt.pause()
 
     def on_below_write_buffer_low_watermark(self) -> None:
         """It has caught up."""
         self._full -= 1
-        if not self._full and self._attempt is not None:
+        if not self._full:
             self._cluster.flow.resumed.value += 1
             self._attempt.resume()

@@ -85,7 +85,7 @@ class RoutedRequest:
         self._keeps_body = False
         self._complete_at: Optional[float] = None  # of the request, when nothing more of it is to come
         self._timer = RouteTimer(decoder.reactor, self._on_timeout)
-        self._relay = Relay(decoder, cluster)
+        self._relay: Optional[Relay] = None  # of a response that does not come in one piece
         self._trailers: Optional[Headers] = None
         self._asked_at = 0.0
 
@@ -283,7 +283,9 @@ class RoutedRequest:
             self._on_complete(attempt)
             self._decoder.encode_data(data, True)
         else:
-            self._relay.forward(attempt, data)
+            if self._relay is None:
+                self._relay = Relay(self._decoder, self._cluster, attempt)
+            self._relay.forward(data)
 
     def on_attempt_trailers(self, attempt: AnyAttempt, trailers: Headers) -> None:
         """See `attempt.Owner`."""
@@ -385,7 +387,8 @@ class RoutedRequest:
         """The answer is known: no timer and no attempt is needed any more."""
         self.is_over = True
         self._timer.stop()
-        self._relay.stop()
+        if self._relay is not None:
+            self._relay.stop()
         self._give_up_retrying()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:

@@ -203,7 +203,8 @@ def retry_state_of(
 ) -> Optional[RetryState]:
     """The state of one request, whose headers about retries are taken out; None if there is no retry in any case."""
     headers = head.headers
-    asked = headers.get(RETRY_ON)
+    is_internal = "x-envoy-internal" in headers  # others have lost these headers in the connection manager
+    asked = headers.get(RETRY_ON) if is_internal else None
     state = None
     if policy is not None or asked is not None:
         on = frozenset(policy.retry_on if policy is not None else ()) | retry_words(asked or "")
@@ -211,9 +212,8 @@ def retry_state_of(
             on = frozenset()
         if on:
             state = RetryState(policy, on, headers, breakers, stats, groups, rng, wall_clock)
-    for name in _CONSUMED:
-        if name in headers:
-            headers.remove(name)
+    for name in _CONSUMED if is_internal else ():
+        headers.remove(name)
     return state
 
 

@@ -161,9 +161,9 @@ class RbacFilter:
         stats = self._prepared.stats
         self._counted = True
         if self._shadow is not None:
-            (stats.shadow_allowed if self._shadow.allowed else stats.shadow_denied).inc()
+            stats.shadow(self._shadow)
         if self._verdict is not None:
-            (stats.allowed if self._verdict.allowed else stats.denied).inc()
+            stats.enforced(self._verdict)
 
     # -- denying ---------------------------------------------------------------------------------------------------
 

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ....observe.stats import Scope
 from ...rbac.outcome import VerdictLabels, without_dot
 from ...rbac.rules import Rules
+from ...rbac.stats import RbacStats
 from .config import RbacConfig
-
-
-class RbacStats:
-    """`<stat_prefix>.rbac.`; the shadow pair below the prefix of its own, if there is one."""
-
-    __slots__ = ("allowed", "denied", "shadow_allowed", "shadow_denied")
-
-    def __init__(self, scope: Scope, shadow_prefix: str) -> None:
-        shadow = scope.scope(without_dot(shadow_prefix)) if shadow_prefix else scope
-        self.allowed = scope.counter("allowed")
-        self.denied = scope.counter("denied")
-        self.shadow_allowed = shadow.counter("shadow_allowed")
-        self.shadow_denied = shadow.counter("shadow_denied")
 
 
 class Prepared:

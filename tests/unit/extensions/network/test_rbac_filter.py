@@ -12,7 +12,8 @@ from proxy_core.config.registry import TypeRegistry
 from proxy_core.errors import ConfigError
 from proxy_core.extensions.network.rbac.config import RbacConfig
 from proxy_core.extensions.network.rbac.filter import ContinuousRbacFilter, RbacFilter
-from proxy_core.extensions.network.rbac.prepared import Prepared, termination_details
+from proxy_core.extensions.network.rbac.prepared import Prepared
+from proxy_core.extensions.rbac.outcome import denied_details
 from proxy_core.filters.api import CONTINUE
 from proxy_core.network.transport import RAW
 from proxy_core.observe.stats import StatsStore
@@ -175,7 +176,7 @@ def test_rules_without_policies_deny_and_no_rules_at_all_do_not_even_count() -> 
     "policy, text", [("", "none"), ("a b", "a_b"), (" \t\n\v\f\r", "______"), ("é\u00a0x", "é\u00a0x"), ("a", "a")]
 )
 def test_whitespace_in_a_policy_name_does_not_break_the_details_into_words(policy: str, text: str) -> None:
-    assert termination_details(policy) == f"rbac_access_denied_matched_policy[{text}]"
+    assert denied_details(policy) == f"rbac_access_denied_matched_policy[{text}]"
 
 
 # -- shadow rules, LOG -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from proxy_core.http.headers import Headers
 from tests.unit.http.connection_manager.hcm_kit import Hcm, empty, get, local, request
 
 POST = request("POST", "/up", "Content-Length: 6")
+LIMIT = 1000
 
 
 class Told(HttpFilter):
@@ -160,9 +161,9 @@ def test_trailers_wait_for_the_filter_that_stopped_and_data_added_by_it_come_bef
 
 @pytest.mark.parametrize("status", [STOP_ALL_AND_BUFFER, STOP_ITERATION])
 def test_a_body_that_is_kept_over_the_limit_is_413(status: FilterStatus) -> None:
-    bench = Bench({"decode_headers": [status], "decode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=10)
-    head = request("POST", "/up", "Content-Length: 100")
-    assert bench.hcm.send(head, b"x" * 10) == b""
+    bench = Bench({"decode_headers": [status], "decode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=LIMIT)
+    head = request("POST", "/up", "Content-Length: 5000")
+    assert bench.hcm.send(head, b"x" * LIMIT) == b""
     answer = bench.hcm.send(b"y")
     assert answer == local("413 Payload Too Large", "Payload Too Large", "connection: close")
     assert bench.hcm.stat("downstream_rq_too_large") == 1
@@ -174,20 +175,20 @@ def test_a_body_that_is_kept_over_the_limit_is_413(status: FilterStatus) -> None
     {"decode_headers": [STOP_ALL_AND_WATERMARK]}, {"decode_data": [STOP_AND_WATERMARK] * 9},
 ])
 def test_a_body_that_streams_over_the_limit_pauses_the_client_instead(script: Dict[str, List[FilterStatus]]) -> None:
-    bench = Bench(script, buffer_limit=10)
-    bench.hcm.send(request("POST", "/up", "Content-Length: 22"), b"x" * 11)
+    bench = Bench(script, buffer_limit=LIMIT)
+    bench.hcm.send(request("POST", "/up", "Content-Length: 5000"), b"x" * 600, b"x" * 600)
     assert bench.hcm.connection.pauses != ()
     bench.a.decoder.continue_decoding()
-    assert bench.hcm.connection.pauses == () and bench.hcm.last.body == b"x" * 11
+    assert bench.hcm.connection.pauses == () and bench.hcm.last.body == b"x" * 1200
     assert bench.hcm.stat("downstream_flow_control_paused_reading_total") == 1
     assert bench.hcm.stat("downstream_flow_control_resumed_reading_total") == 1
 
 
 def test_the_limit_can_be_raised_by_a_filter() -> None:
-    bench = Bench({"decode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=10)
-    bench.a.act["decode_headers"] = lambda: bench.a.decoder.set_decoder_buffer_limit(50)
-    assert bench.hcm.send(request("POST", "/up", "Content-Length: 100"), b"x" * 50) == b""
-    assert b"413" in bench.hcm.send(b"y")
+    bench = Bench({"decode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=LIMIT)
+    bench.a.act["decode_headers"] = lambda: bench.a.decoder.set_decoder_buffer_limit(2 * LIMIT)
+    assert bench.hcm.send(request("POST", "/up", "Content-Length: 5000"), b"x" * 900, b"x" * 900) == b""
+    assert b"413" in bench.hcm.send(b"y" * 201)
 
 
 def test_an_answer_from_inside_a_hook_waits_until_the_hook_has_returned() -> None:
@@ -227,30 +228,31 @@ def test_headers_of_a_local_reply_come_before_those_that_are_added_here() -> Non
 
 
 def test_a_response_that_is_kept_over_the_limit_is_replaced_by_a_500() -> None:
-    bench = Bench({"encode_headers": [STOP_ITERATION], "encode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=10)
+    bench = Bench({"encode_headers": [STOP_ITERATION], "encode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=LIMIT)
     bench.hcm.send(get("/up"))
-    bench.hcm.last.answer(200, b"x" * 11, end=False)
+    bench.hcm.last.answer(200, b"x" * (LIMIT + 1), end=False)
     assert bench.hcm.got() == local("500 Internal Server Error", "Internal Server Error")
     assert bench.hcm.stat("rs_too_large") == 1 and "500 - response_payload_too_large" in bench.hcm.lines[0]
 
 
 def test_a_response_that_is_kept_over_the_limit_after_its_head_was_sent_is_broken_off() -> None:
-    bench = Bench({"encode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=10)
+    bench = Bench({"encode_data": [STOP_AND_BUFFER] * 9}, buffer_limit=LIMIT)
     bench.hcm.send(get("/up"))
-    bench.hcm.last.answer(200, b"x" * 11, end=False)
+    bench.hcm.last.answer(200, b"x" * (LIMIT + 1), end=False)
     assert bench.hcm.got().startswith(b"HTTP/1.1 200 OK") and not bench.hcm.connection.is_open
     assert bench.hcm.stat("downstream_rq_tx_reset") == 1
 
 
 def test_a_response_that_streams_over_the_limit_tells_its_producer_to_wait() -> None:
-    bench = Bench({"encode_data": [STOP_AND_WATERMARK]}, buffer_limit=10)
+    bench = Bench({"encode_data": [STOP_AND_WATERMARK]}, buffer_limit=LIMIT)
     bench.hcm.send(get("/up"))
     upstream = bench.hcm.last
     upstream.decoder.add_downstream_watermark_callbacks(upstream)
-    upstream.answer(200, b"x" * 11, end=False)
+    upstream.answer(200, b"x" * (LIMIT + 1), end=False)
     assert upstream.pressure == ["high"]
     bench.a.encoder.continue_encoding()
-    assert upstream.pressure == ["high", "low"] and b"x" * 11 in bench.hcm.got()
+    assert upstream.pressure[:3] == ["high", "high", "low"]  # the second one is the connection's own
+    assert b"x" * LIMIT in bench.hcm.got() and upstream.pressure.count("low") == 2
 
 
 def test_a_parked_response_goes_on_with_continue_encoding() -> None:
@@ -286,14 +288,14 @@ def test_what_a_filter_scheduled_is_not_called_once_the_stream_is_over() -> None
     bench.a.decoder.schedule(5.0, lambda: calls.append("late"), "another")
     hold = bench.a.decoder.hold("an answer")
     assert bench.hcm.http.streams()[0].describe() == ["a: a pause", "a: another", "a: an answer"]
-    bench.hcm.rig.advance(1.0)
+    bench.hcm.advance(1.0)
     hold.release()
     hold.release()
     assert calls == ["early"]
     bench.a.decoder.send_local_reply(503, b"", "gone")
-    bench.hcm.rig.advance(10.0)
+    bench.hcm.advance(10.0)
     bench.a.decoder.schedule(1.0, lambda: calls.append("after"), "no more")
-    bench.hcm.rig.advance(10.0)
+    bench.hcm.advance(10.0)
     assert calls == ["early"]
 
 
