@@ -14,6 +14,7 @@ from ..network.connection import Connection
 from ..network.states import ENDED
 from ..observe.reasons import PendingTimer, Reasons, ago_text, ending_text, listed, reasons_of, size_text
 from .connection_rows import ABOVE_HIGH, HALF_CLOSED, STALLED, place_of, row, seconds
+from .connection_streams import active_stream, parked_stream, stream_answers, what_parked_it
 from .connection_timers import pending_timers
 from .host import AdminHost
 
@@ -41,6 +42,7 @@ def full_answer(host: AdminHost, connection: Connection) -> Dict[str, Any]:
         tls=_tls(connection),
         close=_close(connection),
         peer=row(peer, now) if peer is not None else None,
+        streams=stream_answers(connection, now),
     )
     facts["summary"] = _summary(facts, timers, now)
     return facts
@@ -110,7 +112,8 @@ def _parked(connection: Connection, now: float) -> Optional[Dict[str, Any]]:
     """Which filter stopped the chain, and what could wake it."""
     chain = connection.read_chain
     if not chain.parked_by:
-        return None
+        stream, held = active_stream(connection), parked_stream(connection)
+        return what_parked_it(stream, held, now) if stream is not None and held is not None else None
     holds = [
         {"reason": hold.reason, "left_s": seconds(hold.timer.when - now) if hold.timer is not None else None}
         for hold in chain.holds
@@ -176,18 +179,21 @@ def _summary(facts: Dict[str, Any], timers: Sequence[PendingTimer], now: float) 
 
 def _doing(facts: Dict[str, Any]) -> str:
     states, parked, close = facts["states"], facts["parked"], facts["close"]
+    what = f"the {facts['streams'][0]['parked_direction'] or 'request'}" if facts["streams"] else "the chain"
     if close is not None:
         waiting = size_text(facts["write_buffer"]["bytes"])
         return f"Closing ({close['text']}), {facts['state']} with {waiting} to send"
     if STALLED in states:
-        return (f"STALLED: filter '{parked['by']}' stopped the chain {ago_text(parked['seconds'])} ago and nothing is left "
+        return (f"STALLED: filter '{parked['by']}' stopped {what} {ago_text(parked['seconds'])} ago and nothing is left "
                 "that could wake it")
     if parked is not None:
         wakes = ", or ".join(parked["wakes_by"]) or "nothing"
-        return f"Filter '{parked['by']}' stopped the chain {ago_text(parked['seconds'])} ago and waits for {wakes}"
+        return f"Filter '{parked['by']}' stopped {what} {ago_text(parked['seconds'])} ago and waits for {wakes}"
     if ABOVE_HIGH in states:
         waiting = size_text(facts["write_buffer"]["bytes"])
         return f"The peer reads too slowly: {waiting} wait for it, for {ago_text(facts['sending']['above_high_s'])}"
+    if facts["streams"]:
+        return _request(facts)
     if facts["reading_paused_by"]:
         return f"Reading has been paused for {ago_text(facts['paused_s'])} by: {listed(facts['reading_paused_by'])}"
     if HALF_CLOSED in states:
@@ -196,6 +202,13 @@ def _doing(facts: Dict[str, Any]) -> str:
     if facts["state"] == "connecting":
         return f"Connecting for {ago_text(facts['age_s'])}"
     return f"Open; the last byte moved {ago_text(min(facts['last_read_s'], facts['last_write_s']))} ago"
+
+
+def _request(facts: Dict[str, Any]) -> str:
+    stream = facts["streams"][0]
+    line = f"{stream['method']} {stream['path']}" if stream["method"] else "A request"
+    whose = f" of C{stream['connection_id']}" if facts["side"] == "upstream" else ""
+    return f"{line}{whose}, {ago_text(stream['age_s'])} old: {stream['state']}"
 
 
 def _next(timers: Sequence[PendingTimer], now: float) -> str:

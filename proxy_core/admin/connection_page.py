@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 
 from ..observe.escape import one_line
 from ..observe.reasons import ago_text, listed, size_text
+from .stream_page import request_line, request_lines
 
 
 def line(facts: Dict[str, Any]) -> str:
@@ -28,6 +29,7 @@ def line(facts: Dict[str, Any]) -> str:
     if facts["parked_by"]:
         stalled = "STALLED: " if facts["stalled"] else ""
         parts.append(f"{stalled}parked by {facts['parked_by']} for {facts['parked_s']:.1f}s")
+    parts += [f"request {request_line(one)} {one['age_s']:.1f}s: {one['state']}" for one in facts["streams"]]
     if facts["closing"]:
         parts.append(f"closing: {facts['closing']}")
     return one_line(" ".join(parts))
@@ -58,8 +60,8 @@ def _head(facts: Dict[str, Any]) -> str:
 def page(facts: Dict[str, Any]) -> str:
     """The full answer about a live connection."""
     sections = [
-        _title(facts), [facts["summary"]], _directions(facts), _pipeline(facts), _waits(facts), _origin(facts),
-        _tls(facts), _peer(facts),
+        _title(facts), [facts["summary"]], request_lines(facts), _directions(facts), _pipeline(facts), _waits(facts),
+        _origin(facts), _tls(facts), _peer(facts),
     ]
     return "\n\n".join("\n".join(map(one_line, lines)) for lines in sections if lines) + "\n"
 

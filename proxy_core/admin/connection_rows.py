@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Final, List, Optional, Tuple
 
+from ..http.connection_manager.stall import parked
 from ..network.connection import Connection
 from ..network.facts import local_address_text
 from ..network.states import CLOSED as OVER
 from ..network.states import CONNECTING, ENDED, FLUSHING, LINGERING
 from ..observe.reasons import ClosedConnection, ending_text
+from .connection_streams import active_stream, is_stalled, parked_stream, stream_rows
 
 CLOSED: Final = "closed"
 STALLED: Final = "stalled"
@@ -28,13 +30,16 @@ def states_of(connection: Connection) -> List[str]:
     chain, read, write = connection.read_chain, connection.read_state, connection.write_state
     if write is OVER:
         return [CLOSED]  # it leaves the table at the end of this turn
-    parked = bool(chain.parked_by)
+    stream = active_stream(connection)
+    held = parked(stream) if stream is not None else None
+    is_parked = bool(chain.parked_by) or held is not None
+    has_stalled = chain.stalled if chain.parked_by else stream is not None and is_stalled(stream)
     found = (
         ("connecting", write is CONNECTING),
         ("flushing", write is FLUSHING or not connection.is_open and write is not LINGERING),
         ("lingering", write is LINGERING),
-        (STALLED, parked and chain.stalled),
-        ("parked", parked),
+        (STALLED, is_parked and has_stalled),
+        ("parked", is_parked),
         (ABOVE_HIGH, connection.above_high),
         ("paused", bool(connection.pauses)),
         (HALF_CLOSED, (read is ENDED) is not (write is ENDED)),
@@ -48,9 +53,13 @@ def side_of(connection: Connection) -> str:
 
 
 def place_of(connection: Connection) -> Tuple[str, str, str, str]:
-    """Listener, filter chain, cluster and host of the pair it belongs to, "" where there is none."""
+    """Listener, filter chain, cluster and host of the pair it belongs to, "" where there is none. Of an HTTP client: where its
+    request goes that is under way."""
     info = connection.info
     upstream = info.upstream
+    if upstream is None:
+        stream = active_stream(connection)
+        upstream = stream.info.upstream if stream is not None else None
     if upstream is None:
         return info.listener_name, info.filter_chain_name, "", ""
     return info.listener_name, info.filter_chain_name, upstream.cluster_raw or upstream.cluster, upstream.connecting_to
@@ -72,6 +81,8 @@ def row(connection: Connection, now: float) -> Dict[str, Any]:
     states = states_of(connection)
     reason = connection.close_reason
     write_chain = connection.write_chain
+    held = None if chain.parked_by else parked_stream(connection)
+    parked_by, parked_since = (chain.parked_by, chain.parked_since) if held is None else (held.name, held.since)
     return {
         "id": connection.id,
         "side": side_of(connection),
@@ -97,12 +108,13 @@ def row(connection: Connection, now: float) -> Dict[str, Any]:
         },
         "reading_paused_by": list(connection.pauses),
         "paused_s": seconds(now - connection.paused_at) if connection.pauses else None,
-        "parked_by": chain.parked_by,
-        "parked_s": seconds(now - chain.parked_since) if chain.parked_by else None,
+        "parked_by": parked_by,
+        "parked_s": seconds(now - parked_since) if parked_by else None,
         "stalled": STALLED in states,
         "filters": [slot.name for slot in chain.slots],
         "write_filters": [slot.name for slot in write_chain.filters()] if write_chain is not None else [],
         "closing": str(reason) if reason is not None else None,
+        "streams": stream_rows(connection, now),
     }
 
 

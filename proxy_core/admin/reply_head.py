@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
+from ..http.date import http_date
 from ..http.events import ResponseHead
 from ..http.headers import Headers
 from .api import Response
 
 SERVER: Final = "envoy"
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def reply_head(response: Response, wall: float, last: bool) -> ResponseHead:
@@ -35,10 +33,3 @@ def reply_head(response: Response, wall: float, last: bool) -> ResponseHead:
     if last or response.status == 413:  # the rest of a body that is too large is not read
         headers.add("connection", "close")
     return ResponseHead(response.status, headers=headers)
-
-
-def http_date(wall: float) -> str:
-    """A time as in the Date header (RFC 9110 section 5.6.7), in English whatever the locale."""
-    moment = time.gmtime(wall)
-    day, month = _DAYS[moment.tm_wday], _MONTHS[moment.tm_mon - 1]
-    return f"{day}, {moment.tm_mday:02d} {month} {moment.tm_year} " + time.strftime("%H:%M:%S GMT", moment)

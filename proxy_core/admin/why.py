@@ -3,6 +3,7 @@ say when all is well. Ours; Envoy has no such thing.
 
     why.findings              in the order of _CHECKS, a few of each kind
       why_connections         stalls, slow readers, half-closed connections, those that can't be told yet
+      why_requests            HTTP: stalled, waiting for long, queued for a connection
       why_limits              what is nearly used up
 """
 
@@ -18,6 +19,7 @@ from .api import Request, Response, choice_of, json_reply, text
 from .host import AdminHost
 from .why_connections import half_closed, long_parked, long_paused, slow_listener_filters, slow_readers, stalls
 from .why_limits import near_limits
+from .why_requests import parked_requests, queued_requests, slow_requests, stalled_requests
 
 MOST_OF_A_KIND: Final = 5
 RELOAD_ERROR: Final = "proxy_core.config_reload_error"
@@ -97,6 +99,6 @@ def _unhealthy_host(cluster: Cluster, one: Host) -> Finding:
 
 
 _CHECKS: Final[Sequence[Callable[[AdminHost], Iterator[Finding]]]] = (
-    stalls, _exceptions, _not_live, _not_accepting, _rejected_updates, near_limits, _unhealthy_hosts, slow_readers, long_paused,
-    long_parked, half_closed, slow_listener_filters,
+    stalls, stalled_requests, _exceptions, _not_live, _not_accepting, _rejected_updates, near_limits, _unhealthy_hosts, slow_readers, long_paused,
+    long_parked, parked_requests, slow_requests, queued_requests, half_closed, slow_listener_filters,
 )

@@ -92,7 +92,7 @@ class Reactor:
         self.timers = Timers()
         self.turns = 0
         self.failures = 0  # exceptions that left a handler
-        self._report = report
+        self.report = report
         self._poller = SelectorPoller(selector) if selector is not None else new_poller()
         self._interest: Dict[int, Entry] = {}
         self._hangups: Optional[HangupWatch] = None
@@ -277,14 +277,14 @@ class Reactor:
     def contain(self, error: Exception, owner: Optional[Handler]) -> None:
         """An exception left a callback: report and count it, and have `owner` give up what it stands for."""
         self.failures += 1
-        self._report(error)
+        self.report(error)
         if owner is None:
             return
         try:
             owner.on_failure(error)
         except Exception as second:
             self.failures += 1
-            self._report(second)
+            self.report(second)
 
     def close(self) -> None:
         """Give back the selector's descriptors. The reactor can't be used afterwards."""

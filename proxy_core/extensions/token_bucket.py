@@ -51,6 +51,22 @@ class TokenBucket:
         self._content -= taken * self._token
         return taken
 
+    def whole(self) -> int:
+        """How many whole tokens there are."""
+        self._fill()
+        return self._content // self._token
+
+    def seconds_to_next(self) -> float:
+        """Until there is one more of them, 0.0 if there is one now."""
+        self._fill()
+        missing = self._token - self._content
+        return missing / self._rate / _NANOSECONDS if missing > 0 else 0.0
+
+    def start_with(self, count: int) -> None:
+        """Hold so many tokens now."""
+        self._fill()
+        self._content = count * self._token
+
     def _fill(self) -> None:
         now = round(self._clock.now * _NANOSECONDS)
         if now > self._filled_at:

@@ -189,6 +189,12 @@ class EncoderFilterCallbacks(StreamCallbacks, Protocol):
     def inject_encoded_data(self, data: Buffer, end_stream: bool) -> None:
         """Hand exactly these bytes to the filters behind this one on the way back."""
 
+    def pause_producer(self) -> None:
+        """Tell whoever produces the response to stop for a while (Envoy's onEncoderFilterAboveWriteBufferHighWatermark)."""
+
+    def resume_producer(self) -> None:
+        """The other half of one call of `pause_producer`."""
+
 
 class HttpFilter:
     """A filter that lets everything through. `decoder` and `encoder` are set before any hook is called."""
@@ -244,7 +250,7 @@ class HttpFactoryContext(Protocol):
     scope: the `observe.stats.Scope` of "http.<stat_prefix>."; stat_prefix: that prefix, bare; http_pools: the
     `upstream.http_pool.HttpPools` of the process, pool: its `upstream.tcp_pool.TcpPool`; wall_clock: called for the seconds since
     the epoch; formats: the `http.routing.formatting.Formats`, which compile header values; node_cluster: the cluster that this
-    proxy belongs to; name: the filter's configured name.
+    proxy belongs to; health_failed: whether the proxy is to look ill (`/healthcheck/fail`); name: the filter's configured name.
     """
 
     reactor: Any
@@ -256,6 +262,7 @@ class HttpFactoryContext(Protocol):
     wall_clock: Any
     formats: Any
     node_cluster: str
+    health_failed: Any
     access_logs: Any
     runtime: Any
     drain: Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Type
 
+from ..config.nested import PYTHON_PREFIX
 from ..errors import Problem
 from .filter_api import HttpFactoryContext, HttpFilterFactory
 
@@ -50,11 +51,11 @@ class HttpFilterRegistry:
 
     def find(self, type_name: str, path: str, problems: List[Problem]) -> Optional[HttpExtension]:
         """The extension for a message name; None and a problem when there is none."""
-        extension = self._custom if type_name.startswith("python:") else self._by_name.get(type_name)
+        extension = self._custom if type_name.startswith(PYTHON_PREFIX) else self._by_name.get(type_name)
         if extension is None:
             problems.append(Problem(path, f"'{type_name}' is not an HTTP filter"))
         return extension
 
     def find_route_config(self, type_name: str) -> Optional[HttpExtension]:
         """The extension whose per-route configuration this message is."""
-        return self._by_route_config.get(type_name)
+        return self._custom if type_name.startswith(PYTHON_PREFIX) else self._by_route_config.get(type_name)

@@ -100,6 +100,7 @@ class RouteAction(Protocol):
     """`route` of a route: forward it. Times in seconds; 0.0 means no limit, None "as the connection manager says"."""
 
     timeout: float
+    timeout_is_default: bool  # not set in the configuration
     idle_timeout: Optional[float]
     max_stream_duration: Optional[float]
     flush_timeout: Optional[float]

@@ -14,7 +14,8 @@ from .registry import HttpFilterRegistry
 class HttpServices:
     """filters: which HTTP filters there are. wall_clock: seconds since the epoch. pools: the `upstream.http_pool.HttpPools` of
     the process. route_configs: the route configurations that are discovered (RDS), None where there are none.
-    node_cluster, node_id: who this proxy is, "" if nobody said so.
+    node_cluster, node_id: who this proxy is, "" if nobody said so. health_failed: whether it is to look ill
+    (`/healthcheck/fail`).
     """
 
     filters: HttpFilterRegistry
@@ -23,3 +24,4 @@ class HttpServices:
     route_configs: Any = None
     node_cluster: str = ""
     node_id: str = ""
+    health_failed: Callable[[], bool] = lambda: False

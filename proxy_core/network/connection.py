@@ -32,7 +32,7 @@ from . import closing, notify, sockets, states
 from .address import Address
 from .close import ABORT, CloseReason, CloseType
 from .handshake import UNREGISTERED, establish
-from .settings import READ_SIZE, ByteCounters, ConnectionSettings
+from .settings import READ_SIZE, ByteCounters, ConnectionSettings, Stall
 from .states import CONNECTING, ENDED, END_QUEUED, FLUSHING, LINGERING, OPEN, PEER_ENDED
 from .transport import RAW, Transport
 
@@ -394,4 +394,4 @@ class Connection:
 
     def stalled(self, filter_name: str, since: float) -> None:
         """The chain is parked and nothing is left to wake it; whoever made the settings wants to know."""
-        self.settings.on_stall(self, filter_name, since)
+        self.settings.on_stall(self, Stall(filter_name, since, self.read_buffer.size, self.may_read_more))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from ..observe.stats import Counter
 
@@ -16,7 +16,22 @@ READ_SIZE = 65536
 BULK_READ_SIZE = 262144
 
 
-def _nobody_listens(connection: Any, filter_name: str, since: float) -> None:
+class Stall(NamedTuple):
+    """Something is stopped with nothing left that could wake it.
+
+    filter: the name of the filter that stopped it. since: when, on the reactor's clock. kept: bytes that are kept back.
+    more_may_come: more bytes could come, but do not. request: the line of the HTTP request that is stopped, "" where a whole
+    connection is.
+    """
+
+    filter: str
+    since: float
+    kept: int
+    more_may_come: bool
+    request: str = ""
+
+
+def _nobody_listens(connection: Any, stall: Stall) -> None:
     """The default `on_stall`."""
 
 
@@ -33,7 +48,7 @@ class ConnectionSettings:
     paused_timeout: silence on a connection whose reading is paused.
     linger_timeout: how long a closed connection takes and drops input so that its last reply is not destroyed by a RST.
     delayed_close_timeout: how long FlushWriteAndDelay waits for the peer; set by the HTTP connection manager.
-    on_stall: told (connection, filter name, since) when a chain is parked with nothing left to wake it.
+    on_stall: told (connection, stall) when a chain, or one HTTP request, is parked with nothing left to wake it.
     """
 
     buffer_limit: int = DEFAULT_BUFFER_LIMIT
@@ -43,7 +58,7 @@ class ConnectionSettings:
     paused_timeout: float = 3600.0
     linger_timeout: float = 5.0
     delayed_close_timeout: float = 0.0
-    on_stall: Callable[[Any, str, float], None] = _nobody_listens
+    on_stall: Callable[[Any, Stall], None] = _nobody_listens
 
     def __post_init__(self) -> None:
         limit = self.buffer_limit or BULK_READ_SIZE

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import MappingProxyType
-from typing import Any, Deque, Dict, Final, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Tuple
+from typing import Any, Deque, Dict, Final, Iterable, Iterator, Mapping, NamedTuple, Optional, Protocol, Tuple
 
 MOST_CLOSED: Final = 1000
 
@@ -129,9 +129,10 @@ class ClosedRing:
     def __len__(self) -> int:
         return len(self._records)
 
-    def newest_first(self) -> List[ClosedConnection]:
-        """All of them."""
-        return [ClosedConnection._make(record) for record in reversed(self._records)]
+    def newest_first(self) -> Iterator[ClosedConnection]:
+        """All of them, each made when it is asked for: whoever wants the first few takes no more. Not to be kept for later, when
+        others may have ended."""
+        return map(ClosedConnection._make, reversed(self._records))
 
     def find(self, connection_id: int) -> Optional[ClosedConnection]:
         """The record with this id, None if there is none any more."""

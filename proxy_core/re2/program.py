@@ -136,16 +136,17 @@ class _Builder:
         return self._repeat(node, behind)
 
     def _repeat(self, node: Repeat, behind: int) -> int:
-        start = behind
+        start, needed = behind, node.least
         if node.most is None:
             loop = self.step(Match())  # its place; what it is is known when there is something to repeat
             body = self.add(node.item, loop)
             self.steps[loop] = Split(body, behind) if node.greedy else Split(behind, body)
-            start = loop
+            start = body if needed else loop
+            needed = max(0, needed - 1)
         else:
-            for _ in range(node.most - node.least):
+            for _ in range(node.most - needed):
                 body = self.add(node.item, start)
                 start = self.step(Split(body, behind) if node.greedy else Split(behind, body))
-        for _ in range(node.least):
+        for _ in range(needed):
             start = self.add(node.item, start)
         return start

@@ -12,7 +12,7 @@ from ..errors import ConfigError, Problem
 from ..event.reactor import Reactor
 from ..extensions.access_log.registry import AccessLogExtension
 from ..observe.access_log.filters import Sources, compile_filter
-from ..observe.access_log.format import FormatCompiler
+from ..observe.access_log.format import ENVOY_DEFAULT, FormatCompiler
 from ..observe.access_log.logger import AccessLog
 from ..observe.access_log.sink import BufferedSink, SinkCache
 
@@ -52,21 +52,23 @@ class AccessLogs:
         self._wall_clock = wall_clock
         self.sources = Sources(rng.random, runtime)
         self._compiler = FormatCompiler()
+        self._http_compiler = FormatCompiler(ENVOY_DEFAULT)
 
     def build(
-        self, configs: Sequence[AccessLogConfig], path: str, problems: List[Problem]
+        self, configs: Sequence[AccessLogConfig], path: str, problems: List[Problem], http: bool = False
     ) -> List[AccessLog]:
-        """The loggers of one `access_log` list; what is wrong with them is added to `problems`."""
+        """The loggers of one `access_log` list; what is wrong with them is added to `problems`. http: they log requests, not
+        connections, which is another default format."""
         logs = []
         for index, config in enumerate(configs):
             where = f"{path}[{index}]"
             try:
-                logs.append(self._one(config, where))
+                logs.append(self._one(config, where, self._http_compiler if http else self._compiler))
             except ConfigError as error:
                 problems.extend(error.problems)
         return logs
 
-    def _one(self, config: AccessLogConfig, path: str) -> AccessLog:
+    def _one(self, config: AccessLogConfig, path: str, compiler: FormatCompiler) -> AccessLog:
         assert config.typed_config is not None
         extension = self._extensions.get(config.typed_config.type_name)
         if extension is None:
@@ -74,7 +76,7 @@ class AccessLogs:
             raise ConfigError([Problem(f"{path}.typed_config", f"'{name}' is not an access logger")])
         message: Any = config.typed_config.message
         try:
-            formatter = extension.make_format(message, self._compiler, f"{path}.typed_config")
+            formatter = extension.make_format(message, compiler, f"{path}.typed_config")
         except ValueError as error:
             raise ConfigError([Problem(f"{path}.typed_config.log_format", str(error))]) from error
         try:

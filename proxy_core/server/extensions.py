@@ -19,7 +19,6 @@ from ..config.model.route_retry import RETRY_TYPES
 from ..config.registry import TypeRegistry
 from ..extensions.access_log import file, stream
 from ..extensions.access_log.registry import AccessLogExtension
-from ..extensions.http import router
 from ..extensions.listener import http_inspector, original_dst, proxy_protocol, tls_inspector
 from ..extensions.listener import local_ratelimit as listener_local_ratelimit
 from ..extensions.network import (
@@ -31,7 +30,7 @@ from ..extensions.transport import raw_buffer, tls, upstream_header
 from ..filters.registry import (
     FilterRegistry, ListenerFilterExtension, TransportExtension, UpstreamTransportExtension,
 )
-from ..http.registry import HttpFilterRegistry
+from .http_filters import http_filters
 
 
 class Extensions:
@@ -47,7 +46,7 @@ class Extensions:
             ],
             custom=custom.EXTENSION,
         )
-        self.http_filters = HttpFilterRegistry([router.EXTENSION])
+        self.http_filters = http_filters()
         transports: List[TransportExtension] = [raw_buffer.EXTENSION, tls.EXTENSION]
         self.transports: Dict[str, TransportExtension] = {
             extension.config.DESCRIPTOR.full_name: extension for extension in transports
@@ -79,6 +78,7 @@ class Extensions:
         classes += [extension.config for extension in self.access_logs.values()]
         classes += [*RBAC_MATCHERS, *LOAD_BALANCING_POLICIES, DownstreamConnectionsConfig, PerHostConfig, *DISCOVERY_TYPES]
         classes += [*HEALTH_CHECK_TYPES, TcpProtocolOptions, HttpProtocolOptions, *RETRY_TYPES, FilterConfig]
+        classes += [*compressor.LIBRARIES, *decompressor.LIBRARIES]
         return TypeRegistry(classes, python=self._loader)
 
     def is_terminal(self, type_url: str) -> bool:

@@ -26,10 +26,11 @@ from ..listener.limits import ProcessLimit, limit_from_open_files
 from ..listener.listener import Listener
 from ..listener.manager import ListenerManager
 from ..network.connection import Connection
-from ..network.settings import ConnectionSettings
+from ..network.settings import ConnectionSettings, Stall
 from ..network.table import ConnectionTable, expose_buffered
 from ..observe.access_log.sink import SinkCache
 from ..observe.certificates import CertificateStore
+from ..observe.escape import one_line
 from ..observe.log import component_logger, conn_tag
 from ..observe.stat_names import FilesystemStats
 from ..observe.stat_names_server import NO_CERTIFICATE_DAYS, RuntimeStats, ServerStats, declare_process_stats
@@ -112,7 +113,6 @@ class Server:
         exhausted = self._own.counter("descriptors_exhausted")
         self.descriptors = DescriptorGuard(self.reactor, component_logger("conn_handler"), exhausted)
         self.pool = TcpPool(self.reactor, self.table)
-        self.http_pools = HttpPools(self.pool, self.reactor, self.table)
         self.route_configs = self._route_configs(extensions)
         self.context = self._listener_context(extensions, settings, transports)
         self.stats.scope("server").computed("days_until_first_cert_expiring", self._days_until_first_expiry)
@@ -151,8 +151,8 @@ class Server:
     def _http_services(self, extensions: Extensions) -> HttpServices:
         node = self.loaded.bootstrap.node
         return HttpServices(
-            extensions.http_filters, self.wall_clock, self.http_pools, self.route_configs,
-            node.cluster if node is not None else "", node.id if node is not None else "",
+            extensions.http_filters, self.wall_clock, HttpPools(self.pool, self.reactor, self.table), self.route_configs,
+            node.cluster if node is not None else "", node.id if node is not None else "", lambda: self.health_failed,
         )
 
     def _cluster_manager(
@@ -330,12 +330,13 @@ class Server:
         self._handler_exceptions.inc()
         self.log.error("exception in a handler: %s", error, exc_info=error)
 
-    def _on_stall(self, connection: Connection, filter_name: str, since: float) -> None:
+    def _on_stall(self, connection: Connection, stall: Stall) -> None:
         self._stalls.inc()
+        what = f"request {one_line(stall.request)}" if stall.request else "filter chain"
         component_logger("filter").warning(
-            "%s filter chain is stalled: parked by '%s' for %.3fs, keeping %d bytes back, with no timer or pending call%s that "
-            "could wake it", conn_tag(connection.id), filter_name, connection.reactor.now - since, connection.read_buffer.size,
-            " and no more bytes coming" if connection.may_read_more else " or more bytes",
+            "%s %s is stalled: parked by '%s' for %.3fs, keeping %d bytes back, with no timer or pending call%s that "
+            "could wake it", conn_tag(connection.id), what, stall.filter, connection.reactor.now - stall.since, stall.kept,
+            " and no more bytes coming" if stall.more_may_come else " or more bytes",
         )
 
 

@@ -36,7 +36,7 @@ class Bench:
         self.stalls: List[str] = []
         self.reactor = Reactor(self.clock, selector, self.errors.append)
         self.settings = ConnectionSettings(**settings)
-        self.settings.on_stall = lambda connection, name, since: self.stalls.append(name)
+        self.settings.on_stall = lambda connection, stall: self.stalls.append(stall.filter)
         self.counters = ByteCounters(Counter("rx"), Counter("tx"))
         info = StreamInfo(CONNECTION_ID, 0.0, self.reactor.now)
         self.connection = Connection(CONNECTION_ID, self.reactor, near, info, self.settings, self.counters)

@@ -29,6 +29,7 @@ from ..listener.filter_chain import Assembly
 from ..network.address import Address
 from ..network.close import NO_FLUSH, CloseReason, CloseType
 from ..network.connection import Connection
+from ..network.settings import Stall
 from .bench import Bench
 from .scripted import ScriptedPeer, ScriptedSelector, ScriptedSocket
 from .watched import Call, WatchedFilter, Witness
@@ -126,8 +127,8 @@ class ChainHarness(Bench):
     def _arrived(self, data: bytes, end_stream: bool) -> None:
         self.arrivals.append(Arrival(self.now, data, end_stream))
 
-    def _stalled(self, connection: Connection, name: str, since: float) -> None:
-        (self.suspects if connection.may_read_more else self.stalls).append(name)
+    def _stalled(self, connection: Connection, stall: Stall) -> None:
+        (self.suspects if stall.more_may_come else self.stalls).append(stall.filter)
 
     # -- what the test does ----------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 import pytest
 
 from tests.support.live import Engine, accepts, free_port, require, until
+from tests.support.tls_end import CERTS
 
 POSTGRESQL_PLACES = "/usr/lib/postgresql/*/bin"
 
@@ -153,5 +154,34 @@ def tls_server(tmp_path: Path) -> Iterator[Server]:
     server = Server(
         [openssl, "s_server", "-accept", str(port), "-key", key, "-cert", certificate, "-rev"], port, tmp_path
     )
+    yield server
+    server.stop()
+
+
+class Nginx(Server):
+    """nginx with one directory, `directory / "site"`: GET serves it, PUT writes into it. It speaks HTTP on `port`, TLS on `tls_port`."""
+
+    def __init__(self, directory: Path) -> None:
+        program, port, self.tls_port = require("nginx", "/usr/sbin"), free_port(), free_port()
+        self.site = directory / "site"
+        self.site.mkdir(parents=True)
+        temporary = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (directory / "nginx.conf").write_text(
+            f"daemon off; master_process off; pid {directory}/pid; error_log {directory}/errors;\n"
+            "events { worker_connections 1024; }\n"
+            f"http {{ access_log off; {temporary} keepalive_requests 1000000; client_max_body_size 100m; server {{\n"
+            f"  listen 127.0.0.1:{port}; listen 127.0.0.1:{self.tls_port} ssl;\n"
+            f"  ssl_certificate {CERTS}/server.crt; ssl_certificate_key {CERTS}/server.key;\n"
+            f"  location / {{ root {self.site}; dav_methods PUT; }}\n"
+            '  location /seen { default_type text/plain; return 200 "$http_x_forwarded_for|$http_via|$ssl_server_name"; }\n'
+            "  location /no { client_max_body_size 1k; proxy_pass http://127.0.0.1:1; }\n"
+            "} }\n"
+        )
+        super().__init__([program, "-c", str(directory / "nginx.conf"), "-e", str(directory / "errors")], port, directory)
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Nginx]:
+    server = Nginx(tmp_path / "nginx")
     yield server
     server.stop()

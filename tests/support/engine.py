@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from proxy_core.config.load import decode_bootstrap
@@ -106,6 +107,13 @@ class KeptLines:
         return self
 
 
+class StaticRouteTables:
+    """`HttpServices.route_configs` without discovery."""
+
+    def static(self, config: Any, table: Any) -> Any:
+        return SimpleNamespace(table=table)
+
+
 class Engine:
     """See the module docstring. `limit`: the process-wide limit of downstream connections. `discoveries`: makes what finds
     hosts, where clusters are not all STATIC."""
@@ -127,7 +135,7 @@ class Engine:
         assert resources is not None
         runtime = Runtime(loaded.bootstrap.layered_runtime)
         settings = connection_settings(runtime)
-        settings.on_stall = lambda connection, name, since: self.stalls.append(name)
+        settings.on_stall = lambda connection, stall: self.stalls.append(stall.filter)
         self.watcher = FileWatcher(self.reactor, wall_clock=self.clock)
         secrets = SecretManager(
             resources.secrets, self.extensions.types(), self.stats, self.reactor, self.watcher, self.clock
@@ -152,7 +160,7 @@ class Engine:
             self.reactor, self.stats, self.table, self.extensions.filters, self.extensions.transports,
             self.extensions.listener_filters, settings, self.process_limit, self.descriptors, self.clusters, pool,
             logs, runtime, random.Random(seed), self.clock, transports.certificates, secrets,
-            HttpServices(self.extensions.http_filters, self.clock, self.http_pools),
+            HttpServices(self.extensions.http_filters, self.clock, self.http_pools, StaticRouteTables()),
         )
         for index, one in enumerate(resources.clusters):
             self.clusters.add(one, f"static_resources.clusters[{index}]")

@@ -43,7 +43,7 @@ class Received(NamedTuple):
 
     def line(self) -> str:
         """Method, path and body, to compare with."""
-        return f"{self.method} {self.path} {self.body.decode('latin-1')}".strip()
+        return " ".join([self.method, self.path, *([self.body.decode("latin-1")] if self.body else [])])
 
 
 class RecordingUpstream:

@@ -48,7 +48,7 @@ class CookieMatcher(Message):
 @message("envoy.config.route.v3.RouteMatch.TlsContextMatchOptions")
 @dataclass(eq=False, repr=False)
 class TlsContextMatchOptions(Message):
-    """Conditions on the client's certificate. A connection without TLS meets all of them, as in Envoy."""
+    """Conditions on the client's certificate; there is none without TLS."""
 
     presented: Optional[bool] = optional(Bool(), help="The client showed a certificate.")
     validated: Optional[bool] = optional(Bool(), help="The certificate was checked and is good.")

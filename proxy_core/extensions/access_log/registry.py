@@ -6,7 +6,6 @@ from typing import Any, Callable, NamedTuple, Optional, Type
 
 from ...config.model.core import SubstitutionFormatString
 from ...observe.access_log.format import FormatCompiler, Formatter
-from ...observe.access_log.format import TCP_DEFAULT
 from ...observe.access_log.sink import Sink, SinkCache
 
 
@@ -20,9 +19,9 @@ class AccessLogExtension(NamedTuple):
 
 
 def compile_format(wanted: Optional[SubstitutionFormatString], compiler: FormatCompiler, path: str) -> Formatter:
-    """`log_format`, or the default that says what there is to say of a TCP connection."""
+    """`log_format`, or the compiler's default."""
     if wanted is None:
-        return compiler.text(TCP_DEFAULT)
+        return compiler.text(compiler.default)
     return compile_substitution(wanted, compiler, f"{path}.log_format")
 
 

@@ -6,7 +6,7 @@ Mirrors `IpTaggingFilter`. Envoy's order of several tags is that of a hash table
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Final, List, Optional, Tuple
+from typing import Final, List, Optional
 
 from ...config.fields import Enum, Message, Nested, Report, message, optional, plain, repeated
 from ...config.model.address import CidrRange
@@ -18,7 +18,7 @@ from ...http.registry import HttpExtension
 from ...http.routing.header_mutation import is_pseudo
 from ...http.routing.text import wire
 from ...network.cidr import CidrMap, endpoint_number
-from ...observe.stats import Counter
+from ...observe.stats import Scope
 
 _NAME: Final = "envoy.extensions.filters.http.ip_tagging.v3.IPTagging"
 _DEFAULT_HEADER: Final = "x-envoy-ip-tags"
@@ -61,27 +61,26 @@ class IPTagging(Message):
 
 
 class _Settings:
-    """Decided once per configuration. tags: what to write, with what counts it. header: "" for the default."""
+    """Decided once per configuration. tags: what to write. header: "" for the default."""
 
-    __slots__ = ("tags", "header", "sanitizes", "wanted", "total", "no_hit", "_context")
+    __slots__ = ("tags", "header", "sanitizes", "wanted", "_context", "_scope")
 
     def __init__(self, config: IPTagging, context: HttpFactoryContext) -> None:
         if not config.ip_tags:
             raise ConfigError([Problem(context.path, _NO_TAGS)])
-        scope = context.scope.scope("ip_tagging")
-        self.total = scope.counter("total")
-        self.no_hit = scope.counter("no_hit")
-        hits: Dict[str, Tuple[str, Counter]] = {
-            tag.ip_tag_name: (wire(tag.ip_tag_name), scope.counter(f"{tag.ip_tag_name}.hit")) for tag in config.ip_tags
-        }
+        self._scope: Scope = context.scope.scope("ip_tagging")
         self.tags = CidrMap(
-            (one.network(), hits[tag.ip_tag_name]) for tag in config.ip_tags for one in tag.ip_list
+            (one.network(), tag.ip_tag_name) for tag in config.ip_tags for one in tag.ip_list
         )
         own = config.ip_tag_header
         self.header = wire(own.header.lower()) if own is not None else ""
         self.sanitizes = own is not None and own.action == "SANITIZE"
         self.wanted: Optional[bool] = None if config.request_type == "BOTH" else config.request_type == "INTERNAL"
         self._context = context
+
+    def count(self, name: str) -> None:
+        """One more of `http.<stat_prefix>.ip_tagging.<name>`, which is there from the first time on, as in Envoy."""
+        self._scope.counter(name).value += 1
 
     def applies(self, head: RequestHead) -> bool:
         """Whether this request is of the kind that gets tags, and the runtime does not forbid it."""
@@ -106,14 +105,14 @@ class IpTaggingFilter(HttpFilter):
             return CONTINUE
         found = settings.tags.find(endpoint_number(self.decoder.info.downstream_remote_address))
         changed = settings.sanitizes and head.headers.remove(settings.header)
-        settings.total.value += 1
+        settings.count("total")
         if found:
-            head.headers.append(settings.header or _DEFAULT_HEADER, ",".join([tag for tag, _ in found]))
+            head.headers.append(settings.header or _DEFAULT_HEADER, wire(",".join(found)))
             changed = True
-            for _, hit in found:
-                hit.value += 1
+            for tag in found:
+                settings.count(f"{tag}.hit")
         else:
-            settings.no_hit.value += 1
+            settings.count("no_hit")
         if changed:
             self.decoder.clear_route_cache()
         return CONTINUE

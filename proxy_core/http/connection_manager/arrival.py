@@ -32,14 +32,14 @@ def admit(stream: Any, head: RequestHead) -> None:
     if head.authority is None and head.version is HTTP_10 and manager.default_host:
         head.authority = manager.default_host
     if head.authority is None:
-        _refuse(stream, 400, MISSING_HOST, keep=manager.keeps_after_bad_request)
+        stream.send_local_reply(400, b"", MISSING_HOST)
         return
     if not head.path.startswith("/") and head.method != "CONNECT":
         manager.stats.downstream_rq_non_relative_path.value += 1
-        _refuse(stream, 404, ABSOLUTE_PATH if head.path else MISSING_PATH)
+        stream.send_local_reply(404, b"", ABSOLUTE_PATH if head.path else MISSING_PATH)
         return
     if head.method == "QUERY" and "content-type" not in head.headers:
-        _refuse(stream, 400, QUERY_WITHOUT_TYPE, keep=manager.keeps_after_bad_request)
+        stream.send_local_reply(400, b"", QUERY_WITHOUT_TYPE)
         return
     if ("#" in head.path or manager.paths.active) and head.path and not _normalise(stream, head):
         return
@@ -74,19 +74,12 @@ def obey_route(stream: Any, route: Optional[Route]) -> None:
         stream.owner.timeouts.earlier_wait()
 
 
-def _refuse(stream: Any, status: int, details: str, keep: bool = True) -> None:
-    """Answer, and if not `keep`, have the connection closed after it."""
-    if not keep:
-        stream.owner.close_after_response()
-    stream.send_local_reply(status, b"", details)
-
-
 def _normalise(stream: Any, head: RequestHead) -> bool:
     verdict = stream.manager.paths.apply(head.path)
     head.path = verdict.path
     if verdict.outcome is REFUSED:
         stream.manager.stats.downstream_rq_failed_path_normalization.value += 1
-        _refuse(stream, 400, PATH_NORMALIZATION_FAILED, keep=stream.manager.keeps_after_bad_request)
+        stream.send_local_reply(400, b"", PATH_NORMALIZATION_FAILED)
         return False
     if verdict.outcome is REDIRECTED:
         stream.manager.stats.downstream_rq_redirected_with_normalized_path.value += 1

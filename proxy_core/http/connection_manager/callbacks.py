@@ -183,6 +183,14 @@ class FilterCallbacks:
         if not self._stream.interrupted:
             self._stream.encode.inject(self.encode_at, data, end_stream)
 
+    def pause_producer(self) -> None:
+        """See `filter_api.EncoderFilterCallbacks`."""
+        self._stream.tell_above_high()
+
+    def resume_producer(self) -> None:
+        """See `filter_api.EncoderFilterCallbacks`."""
+        self._stream.tell_below_low()
+
 
 def _kept(iteration: Iteration) -> Buffer:
     if iteration.kept is None:

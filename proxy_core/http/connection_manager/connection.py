@@ -8,7 +8,8 @@ more than the write watermark waits to be sent (Envoy drops a connection with th
 
 How a connection is closed, by the time its last response is out:
 
-    FlushWrite            the request was complete, and the answer of its upstream said that it is the last one
+    FlushWrite            the request was complete, and the answer of its upstream said that it is the last one; a tunnel's
+                          upstream has ended
     FlushWriteAndDelay    everything else: the client gets `delayed_close_timeout` to see the answer and to close first
 """
 
@@ -22,11 +23,13 @@ from ...filters.api import (
 )
 from ...network.close import FLUSH_WRITE, FLUSH_WRITE_AND_DELAY
 from ...network.connection import Connection
+from ...observe.reasons import Reasons
 from ..codec import ServerCodec
 from ..events import END_OF_MESSAGE, NEED_DATA, PAUSED, Data, EndOfMessage, Event, RequestHead
 from ..settings import ProtocolError
 from ..states import IDLE
 from ..writer import REASONS
+from .explained import explained
 from .peer import Peer
 from .settings import ManagerSettings
 from .states import NONE
@@ -40,10 +43,10 @@ PIPELINE_HOLDER: Final = "the request before is not answered yet"
 
 class HttpConnection:
     """One client's connection. stream: the request under way. drain_ends_at: 0.0 unless it drains. idle_since: when the last
-    stream ended, in the reactor's seconds."""
+    stream ended, in the reactor's seconds. requests: how many have begun."""
 
     __slots__ = (
-        "manager", "connection", "codec", "stream", "timeouts", "drain_ends_at", "idle_since", "_peer", "_requests", "_is_last",
+        "manager", "connection", "codec", "stream", "timeouts", "drain_ends_at", "idle_since", "requests", "_peer", "_is_last",
         "_lingers", "_admitting", "_leaves_at", "_waiting", "_serving", "_closed", "_read_before", "_sent_before",
     )
 
@@ -56,7 +59,7 @@ class HttpConnection:
         self.idle_since = connection.reactor.now
         self.timeouts = Timeouts(self, manager.timeouts, manager.connection_duration())
         self._peer: Optional[Peer] = None
-        self._requests = 0
+        self.requests = 0
         self._is_last = False  # the next response is the last one
         self._lingers = False  # and the client is given time to see it
         self._admitting = False  # filters are being given a head, and have not had time to learn that it is complete
@@ -84,7 +87,8 @@ class HttpConnection:
         return CONTINUE
 
     def on_data(self, data: Buffer, end_stream: bool) -> FilterStatus:
-        """Make what is complete into requests. end_stream: told in tunnels only; elsewhere a client that ends its side is gone."""
+        """Make what is complete into requests. end_stream: told in tunnels only, elsewhere a client that ends its side is
+        gone."""
         if data.size:
             self.codec.receive(data.take())
         if end_stream:
@@ -102,7 +106,7 @@ class HttpConnection:
         self.timeouts.stop()
         self.manager.drain.discard(self)
         connection, stream, remote = self.connection, self.stream, event is REMOTE_CLOSE
-        self.manager.stats.connection_closed(connection, remote, self._requests > 0, stream is not None)
+        self.manager.stats.connection_closed(connection, remote, self.requests > 0, stream is not None)
         if stream is not None:
             local = f"downstream_local_disconnect({connection.local_close_details})"
             stream.info.add_flag("DC")
@@ -148,10 +152,9 @@ class HttpConnection:
                     self._deliver(piece, True)
                     continue
                 self._deliver(piece, False)
-            kind = type(event)
-            if kind is RequestHead:
+            if isinstance(event, RequestHead):
                 begun += 1
-                self._begin(event)  # type: ignore[arg-type]  # mypy does not narrow by `kind is`, which is half the cost
+                self._begin(event)
             elif isinstance(event, Data):
                 body = event.data
             elif isinstance(event, EndOfMessage):
@@ -167,7 +170,7 @@ class HttpConnection:
             codec.next_event()  # its EndOfMessage: the answer may come before we are back here
         stream = self.stream or self._new_stream()
         stream.facts.header_bytes_received = codec.head_bytes
-        if manager.max_requests and self._requests >= manager.max_requests:
+        if manager.max_requests and self.requests >= manager.max_requests:
             manager.stats.downstream_cx_max_requests_reached.inc()
             self._is_last = True
         self._admitting = True
@@ -176,9 +179,9 @@ class HttpConnection:
 
     def _new_stream(self) -> ActiveStream:
         manager, connection = self.manager, self.connection
-        self._requests += 1
+        self.requests += 1
         stats = manager.stats
-        if self._requests == 1:
+        if self.requests == 1:
             stats.downstream_cx_http1_total.value += 1
             stats.downstream_cx_http1_active.value += 1
         stats.downstream_rq_total.value += 1
@@ -252,11 +255,6 @@ class HttpConnection:
         """Queue bytes of the codec."""
         self.connection.write(Buffer(data), False)
 
-    def end_tunnel(self) -> None:
-        """Nothing more comes from the upstream of a tunnel."""
-        self.codec.send_end()
-        self.connection.write(Buffer(), True)
-
     def say_continue(self, stream: ActiveStream) -> None:
         """100 Continue, if the client's version knows it."""
         out = self.codec.send_informational(100)
@@ -284,6 +282,10 @@ class HttpConnection:
                 self._leaves_at = NEVER  # the health check is good again
         return self._is_last
 
+    def end_after_response(self) -> None:
+        """The response that is about to begin is the last one."""
+        self._is_last = True
+
     def close_after_response(self) -> None:
         """What this client sends is not to be trusted any further."""
         self._is_last = self._lingers = True
@@ -304,7 +306,7 @@ class HttpConnection:
             return
         self._read_before, self._sent_before = connection.bytes_read, connection.bytes_queued
         if self.codec.cycle.server is not IDLE or facts.tx_end is None:
-            at_once = complete and facts.tx_end is not None and not self._lingers and not self._admitting
+            at_once = (complete or stream.tunnel) and facts.tx_end is not None and not self._lingers and not self._admitting
             connection.close(FLUSH_WRITE if at_once else FLUSH_WRITE_AND_DELAY, how="FIN", config=facts_of_end(stream))
         elif not self._serving and (self._waiting or self.codec.has_input):
             connection.reactor.defer(self._go_on, connection)
@@ -329,14 +331,14 @@ class HttpConnection:
 
     def idle_timeout_reached(self) -> None:
         """No request for too long."""
-        if self._requests:
+        if self.requests:
             self.start_drain()
         else:
             self.connection.close(FLUSH_WRITE, how="timeout", config=f"idle_timeout {self.manager.timeouts.idle:g}s")
 
     def max_duration_reached(self) -> None:
         """The connection is old enough."""
-        if self._requests:
+        if self.requests:
             self.start_drain()
         else:
             duration = self.manager.timeouts.max_connection_duration
@@ -360,9 +362,15 @@ class HttpConnection:
             stream.logged_at = self.connection.reactor.now
             stream.write_log(PERIODIC_LINE)
 
+    # -- for whoever asks why --------------------------------------------------------------------------------------
+
     def streams(self) -> List[ActiveStream]:
         """The requests under way, to look at: one at most, as this is HTTP/1."""
         return [] if self.stream is None else [self.stream]
+
+    def reasons(self) -> Reasons:
+        """See `observe.reasons.Explains`."""
+        return explained(self)
 
 
 def facts_of_end(stream: ActiveStream) -> str:

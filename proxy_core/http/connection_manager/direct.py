@@ -38,6 +38,8 @@ def answer_directly(decoder: DecoderFilterCallbacks, route: Route) -> bool:
             headers.set("content-type", content_type)
         if route.changes_response:
             route.finalize_response(ResponseHead(direct.status, headers=headers), decoder.info)
+            if "content-type" in headers:
+                headers.set("content-type", content_type)  # what a route adds does not change what the body is
 
     decoder.send_local_reply(direct.status, direct.body(head, decoder.info), DIRECT_RESPONSE, change)
     return True

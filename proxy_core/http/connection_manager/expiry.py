@@ -54,7 +54,6 @@ def max_stream_duration(owner: Any) -> None:
     """The stream took too long."""
     stream = owner.stream
     owner.manager.stats.downstream_rq_max_duration_reached.inc()
-    stream.info.add_flag("DT")
     stream.send_local_reply(_late(stream), b"downstream duration timeout", MAX_DURATION)
 
 

@@ -8,15 +8,15 @@ from ...event.timers import Timer
 
 
 class StreamHold:
-    """`filters.api.Hold` of an HTTP filter, and what `schedule` answers."""
+    """`filters.api.Hold` of an HTTP filter, and what `schedule` answers. timer: what it waits for, None if that is not time."""
 
-    __slots__ = ("reason", "_stream", "_timer", "_callback")
+    __slots__ = ("reason", "timer", "_stream", "_callback")
 
     def __init__(self, stream: Any, reason: str) -> None:
         """stream: the `stream.ActiveStream`, which this module stays below of."""
         self.reason = reason
         self._stream = stream
-        self._timer: Optional[Timer] = None
+        self.timer: Optional[Timer] = None
         self._callback: Optional[Callable[[], None]] = None
         if not stream.over:
             stream.holds += (self,)
@@ -26,21 +26,24 @@ class StreamHold:
         if self._stream.over:
             return
         self._callback = callback
-        self._timer = self._stream.reactor.after(delay, self._fire, self._stream.connection)
+        self.timer = self._stream.reactor.after(delay, self._fire, self._stream.connection)
 
     def release(self) -> None:
         """The promise is kept or void. Harmless to call twice."""
         self.stop_timer()
-        self._stream.holds = tuple(hold for hold in self._stream.holds if hold is not self)
+        stream = self._stream
+        stream.holds = tuple(hold for hold in stream.holds if hold is not self)
+        if not stream.holds and stream.stall_watch is not None:
+            stream.stall_watch.look_later()
 
     cancel = release
 
     def stop_timer(self) -> None:
         """Nothing is to be called any more."""
         self._callback = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _fire(self) -> None:
         callback = self._callback

@@ -1,4 +1,4 @@
-"""How the HTTP filters of one stream are run, in one direction. Mirrors `Envoy::Http::FilterManager` and `ActiveStreamFilterBase`.
+"""How the HTTP filters of one stream are run, in one direction. Mirrors Envoy's `Http::FilterManager`.
 
 Place in the data's way: the stream hands head, data and trailers to an `Iteration`, which calls the hooks of the filters one
 after the other and obeys their statuses. `decode` (towards the upstream; the last filter consumes) and `encode` (towards the
@@ -39,7 +39,7 @@ TRAILERS: Final = "trailers"
 class Slot:
     """One filter's place in one direction: its hooks, bound, and how far it has got."""
 
-    __slots__ = ("headers", "data", "trailers", "name", "state", "headers_continued", "ended", "from_here")
+    __slots__ = ("headers", "data", "trailers", "name", "state", "since", "headers_continued", "ended", "from_here")
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Slot:
         self.data = data
         self.trailers = trailers
         self.state = RUNNING
+        self.since = 0.0  # when it stopped, if it is not the end of the way; 0.0 while it runs
         self.headers_continued = False  # those behind it have seen the head
         self.ended = False  # it was told end_stream
         self.from_here = False  # what was frozen begins at this filter, not behind it
@@ -62,6 +63,9 @@ class Interruptible(Protocol):
     """What an iteration needs of its stream."""
 
     interrupted: bool
+
+    def filter_stopped(self, slot: Slot) -> None:
+        """A filter that is not the end of the way stopped, or still does."""
 
     def settle_interruption(self) -> None:
         """A hook has returned in which the stream was answered or given up: do now what had to wait for that."""
@@ -133,6 +137,7 @@ class Iteration:
             if end_stream and added_at < 0 and self.kept is not None:
                 added_at = at  # a message without a body got one from this filter
             if not going_on and not (self.consumed and at + 1 == len(slots)):
+                self._stream.filter_stopped(slot)
                 if added_at >= 0 and not (added_at == at and slot.state is FROZEN):
                     self._continue_behind(added_at)
                 return
@@ -165,6 +170,7 @@ class Iteration:
                     self.resume(at)
                     return
             elif not self._obey_data(slot, status, data) and not (self.consumed and at + 1 == len(slots)):
+                self._stream.filter_stopped(slot)
                 return
         self.data_passed(data, end_stream)
 
@@ -189,6 +195,7 @@ class Iteration:
                 if slot.state is RUNNING:
                     slot.state = STOPPED
                 if not (self.consumed and at + 1 == len(slots)):
+                    self._stream.filter_stopped(slot)
                     return
             elif slot.state is STOPPED:
                 self.resume(at)
@@ -226,6 +233,7 @@ class Iteration:
             return
         slot.from_here = slot.state is FROZEN
         slot.state = RUNNING
+        slot.since = 0.0
         if not slot.headers_continued:
             slot.headers_continued = True
             self.run_headers(at + 1, self.complete and self.kept is None and self.trailers is None)
@@ -292,11 +300,29 @@ class Iteration:
         """The stream is over: refer to it no more."""
         self._stream = GONE
 
+    # -- for whoever asks why --------------------------------------------------------------------------------------
+
+    def parked(self) -> Optional[Slot]:
+        """The first filter that holds this direction up, None if nobody does. One that always stops, and passes things on by
+        `inject`, holds nothing up any more once those behind it have seen the end."""
+        slots = self.slots
+        for at, slot in enumerate(slots[:-1] if self.consumed else slots):
+            if slot.state is not RUNNING:
+                return None if at + 1 < len(slots) and slots[-1].ended else slot
+        return None
+
+    def offers_more_to(self, slot: Slot) -> bool:
+        """Whether a filter that stopped will be asked again as soon as more of the message comes."""
+        return slot.state is STOPPED and not self.complete and not self._paused
+
 
 class _Gone:
     """The stream of an iteration whose stream is over."""
 
     interrupted = True
+
+    def filter_stopped(self, slot: Slot) -> None:
+        """Nobody waits for it."""
 
     def settle_interruption(self) -> None:
         """Nothing is left to be done."""

@@ -54,6 +54,7 @@ class LocalReplies:
     def make(self, reply: LocalReply, info: StreamInfo, facts: StreamFacts) -> Tuple[ResponseHead, bytes]:
         """The response. Notes status and body in `facts`, where formats and filters find them."""
         headers = Headers()
+        facts.response = ResponseHead(reply.status, headers=headers)  # for formats of headers that are added
         if reply.change_headers is not None:
             reply.change_headers(headers)
         status, body, content_type = reply.status, reply.body, ""
@@ -76,7 +77,6 @@ class LocalReplies:
         self, reply: LocalReply, headers: Headers, info: StreamInfo, facts: StreamFacts
     ) -> Tuple[int, bytes, str]:
         context = LogContext("NotSet", info.start_wall + (self._now() - info.start_mono), self._now())
-        facts.response = ResponseHead(reply.status, headers=headers)
         status, body, body_format = reply.status, reply.body, self._format
         mapper = next((one for one in self._mappers if one.passes(info, context)), None)
         if mapper is not None:

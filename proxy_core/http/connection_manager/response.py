@@ -36,7 +36,6 @@ def send_head(stream: Any, end_stream: bool) -> None:
         codec.cycle.stop_keep_alive()
     facts = stream.facts
     facts.response_code = head.status
-    # A tunnel's end is said by the connection, not by the codec.
     out = codec.send_response(head, end_stream)
     facts.header_bytes_sent = len(out) - out.find(b"\r\n") - 4  # the header lines, as Envoy counts them
     manager.count_response(head.status, facts.health_check)
@@ -47,8 +46,6 @@ def send_head(stream: Any, end_stream: bool) -> None:
         stream.connection.half_close_enabled = True
         if manager.log_on_tunnel:
             stream.write_log(TUNNEL_LINE)
-        if end_stream:
-            owner.end_tunnel()
     if end_stream:
         stream.response_ended()
 
@@ -59,18 +56,14 @@ def send_data(stream: Any, data: Buffer, end_stream: bool) -> None:
     size = data.size
     if size:
         stream.info.bytes_sent += size
-        out = owner.codec.send_data(data.take())
-        if end_stream and not stream.tunnel:
-            out += owner.codec.send_end()
+        out = owner.codec.send_data(data.take(), end_stream)
         if out:
             owner.write(out)
-    elif end_stream and not stream.tunnel:
+    elif end_stream:
         out = owner.codec.send_end()
         if out:
             owner.write(out)
     if end_stream:
-        if stream.tunnel:
-            owner.end_tunnel()
         stream.response_ended()
 
 

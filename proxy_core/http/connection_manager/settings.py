@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from typing import Any, Callable, Dict, Final, List, Optional, Sequence
+from typing import Any, Callable, Dict, Final, List, Mapping, Optional, Sequence
 
 from ...network.settings import ByteCounters, ConnectionSettings
 from ...observe.stat_names_http import HttpListenerStats
@@ -29,7 +29,10 @@ PASS_THROUGH: Final = "PASS_THROUGH"
 
 @dataclasses.dataclass
 class ManagerTimeouts:
-    """Seconds; 0.0 = none. duration_jitter: share of max_connection_duration that is added at most, 0.5 for 50 %."""
+    """Seconds; 0.0 = none. duration_jitter: share of max_connection_duration that is added at most, 0.5 for 50 %.
+
+    configured: for each of these that the configuration sets, where it does; the others have their default.
+    """
 
     idle: float = 3600.0
     stream_idle: float = 300.0
@@ -41,8 +44,8 @@ class ManagerTimeouts:
     drain: float = 5.0
     drain_jitter: float = 0.0
     delayed_close: float = 1.0
-    stream_flush: float = 0.0
     log_interval: float = 0.0
+    configured: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         of_streams = (

@@ -24,9 +24,10 @@ from .decode import Decode
 from .encode import Encode
 from .facts import StreamFacts
 from .holds import StreamHold
-from .iteration import NOTHING
+from .iteration import NOTHING, Slot
 from .local_reply import LocalReply
 from .settings import ManagerSettings
+from .stall import StallWatch
 from .states import (
     AWAITED, COMPLETE, END, GIVEN_UP, HEAD, NONE, REQUEST_TABLE, RESPONSE_TABLE, advance,
 )
@@ -45,7 +46,8 @@ class ActiveStream:
     __slots__ = (
         "owner", "manager", "connection", "reactor", "info", "facts", "head", "response", "request_state", "response_state",
         "filters", "chain", "decode", "encode", "interrupted", "over", "holds", "random_value", "tunnel", "upgraded",
-        "idle_timeout", "max_duration", "logged_at", "last_flag", "_route", "_route_known", "_pending", "_watchers", "_answered_here",
+        "idle_timeout", "max_duration", "logged_at", "last_flag", "stall_watch", "_route", "_route_known", "_pending",
+        "_watchers", "_answered_here",
     )
 
     def __init__(self, owner: Any, manager: ManagerSettings, connection: Connection, info: StreamInfo) -> None:
@@ -74,6 +76,7 @@ class ActiveStream:
         self.max_duration = manager.timeouts.max_stream_duration
         self.logged_at = info.start_mono  # the periodic line before
         self.last_flag = ""  # a response flag to be set at the end, after the answer has been made
+        self.stall_watch: Optional[StallWatch] = None  # once a filter has stopped
         self._route: Optional[Route] = None
         self._route_known = False
         self._pending: Optional[LocalReply] = None
@@ -137,8 +140,6 @@ class ActiveStream:
         self.request_state = advance(REQUEST_TABLE, self.request_state, END)
         self.decode.complete = True
         self.facts.rx_end = self.reactor.now
-        if self.tunnel and self.response_state is COMPLETE:
-            self.finish()
 
     # -- routing ---------------------------------------------------------------------------------------------------
 
@@ -187,6 +188,8 @@ class ActiveStream:
             self.reset(reply.details)
             return
         self.info.response_code_details = "_".join(reply.details.split())
+        if reply.status == 400 and not self.manager.keeps_after_bad_request:
+            self.owner.end_after_response()
         if not self.filters:
             self.chain.install(self, self._route)
         for one in self.chain.listeners(self.filters, "hears_local_reply"):
@@ -250,8 +253,7 @@ class ActiveStream:
         """The last byte went to the codec."""
         self.response_state = advance(RESPONSE_TABLE, self.response_state, END)
         self.facts.tx_end = self.reactor.now
-        if not self.tunnel or self.request_state is COMPLETE:
-            self.finish()
+        self.finish()
 
     # -- flow control ----------------------------------------------------------------------------------------------
 
@@ -329,6 +331,9 @@ class ActiveStream:
             one.on_destroy()
         for hold in self.holds:
             hold.stop_timer()
+        if self.stall_watch is not None:
+            self.stall_watch.stop()
+            self.stall_watch = None
         if self.request_state is not COMPLETE or self.response_state is not COMPLETE:
             self.request_state = advance(REQUEST_TABLE, self.request_state, GIVEN_UP)
             self.response_state = advance(RESPONSE_TABLE, self.response_state, GIVEN_UP)
@@ -344,6 +349,12 @@ class ActiveStream:
         for logger in self.manager.access_logs:
             logger.log(self.info, log_type)
 
-    def describe(self) -> List[str]:
-        """What the parked filters wait for, for operators."""
-        return [hold.reason for hold in self.holds]
+    # -- stalls ----------------------------------------------------------------------------------------------------
+
+    def filter_stopped(self, slot: Slot) -> None:
+        """See `iteration.Interruptible`."""
+        if not slot.since:
+            slot.since = self.reactor.now
+        if self.stall_watch is None:
+            self.stall_watch = StallWatch(self)
+        self.stall_watch.look_later()

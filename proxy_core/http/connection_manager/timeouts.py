@@ -26,16 +26,16 @@ NEVER: Final = math.inf
 
 
 class Timeouts:
-    """The waits of one `connection.HttpConnection`."""
+    """The waits of one `connection.HttpConnection`. timer: for what is due first, None if it is not set."""
 
-    __slots__ = ("_owner", "_settings", "_reactor", "_timer", "_due", "max_duration")
+    __slots__ = ("_owner", "_settings", "_reactor", "timer", "_due", "max_duration")
 
     def __init__(self, owner: Any, settings: ManagerTimeouts, max_duration: float) -> None:
         """max_duration: seconds this connection may live, jitter included, 0 for any time."""
         self._owner = owner
         self._settings = settings
         self._reactor = owner.connection.reactor
-        self._timer: Optional[Timer] = None
+        self.timer: Optional[Timer] = None
         self._due = NEVER
         self.max_duration = max_duration
 
@@ -49,7 +49,7 @@ class Timeouts:
 
     def settle(self) -> None:
         """Set the timer for what is due first now."""
-        self._set(min([when for when, _ in self._waits()], default=NEVER))
+        self._set(min([when for when, _ in self.waits()], default=NEVER))
 
     def stop(self) -> None:
         """The connection is over."""
@@ -60,7 +60,7 @@ class Timeouts:
         """A request begins: its waits may be due before the timer."""
         shortest = self._settings.shortest_of_stream
         if shortest and self._due > self._reactor.now + shortest:
-            if shortest > SETTLE_AFTER and self._timer is None:
+            if shortest > SETTLE_AFTER and self.timer is None:
                 self._reactor.settle_later(self)
             else:
                 self.settle()
@@ -72,26 +72,27 @@ class Timeouts:
     def _set(self, due: float) -> None:
         if due == self._due:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         self._due = due
         if due != NEVER:
-            self._timer = self._reactor.timers.at(due, self._on_timer, self._owner.connection)
+            self.timer = self._reactor.timers.at(due, self._on_timer, self._owner.connection)
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self.timer = None
         self._due = NEVER
         if not self._owner.connection.is_open:
             return
-        for when, happens in self._waits():
+        for when, happens in self.waits():
             if self._reactor.now >= when:
                 happens(self._owner)
                 break
         if self._owner.connection.is_open:
             self.settle()
 
-    def _waits(self) -> List[Wait]:
+    def waits(self) -> List[Wait]:
+        """All that apply now, in no order."""
         owner = self._owner
         waits: List[Wait] = []
         if owner.drain_ends_at:

@@ -99,9 +99,9 @@ def _tls(options: TlsContextMatchOptions) -> Condition:
     presented, validated = options.presented, options.validated
 
     def test(head: RequestHead, info: StreamInfo, random_value: int) -> bool:
-        session = info.tls or {}
-        has_certificate, is_good = bool(session.get("peer_digest")), bool(session.get("peer_validated"))
-        return (presented is None or presented is has_certificate) and (validated is None or validated is is_good)
+        # Clients are asked for a certificate only where it is checked, and a bad one ends the handshake.
+        is_good = bool((info.tls or {}).get("peer_cert"))
+        return (presented is None or presented is is_good) and (validated is None or validated is is_good)
     return test
 
 

@@ -43,9 +43,9 @@ class Formats:
 
         def render(info: StreamInfo) -> str:
             context = self.moment(info)
-            return header_value("".join([
-                part if isinstance(part, str) else _plain(part(info, context), empty) for part in parts
-            ]))
+            return "".join([
+                part if isinstance(part, str) else header_value(_plain(part(info, context), empty)) for part in parts
+            ])
         return render
 
     def moment(self, info: StreamInfo) -> LogContext:

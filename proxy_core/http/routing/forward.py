@@ -54,7 +54,7 @@ class ForwardAction:
     """`route_api.RouteAction`; of a weighted cluster one for each of its clusters."""
 
     __slots__ = (
-        "timeout", "idle_timeout", "max_stream_duration", "flush_timeout", "retry_policy", "mirror_policies",
+        "timeout", "timeout_is_default", "idle_timeout", "max_stream_duration", "flush_timeout", "retry_policy", "mirror_policies",
         "internal_redirect_policy", "cluster_not_found_code", "high_priority", "metadata_match", "auto_host_rewrite",
         "append_x_forwarded_host", "hedge_on_per_try_timeout", "connect_config", "include_vh_rate_limits", "_cluster",
         "_cluster_header", "_hash", "_upgrades",
@@ -62,6 +62,7 @@ class ForwardAction:
 
     def __init__(self, config: RouteAction, target: Target, shared: Shared) -> None:
         self.timeout = DEFAULT_TIMEOUT if config.timeout is None else config.timeout
+        self.timeout_is_default = config.timeout is None
         self.idle_timeout = config.idle_timeout
         self.max_stream_duration = config.max_stream_duration.max_stream_duration if config.max_stream_duration else None
         self.flush_timeout = config.flush_timeout

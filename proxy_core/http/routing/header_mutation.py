@@ -37,11 +37,13 @@ class _Entry(NamedTuple):
 
 
 def prepare_headers(
-    add: Sequence[HeaderValueOption], remove: Sequence[str], formats: Formats, path: str, kind: str, problems: List[Problem]
+    add: Sequence[HeaderValueOption], remove: Sequence[str], formats: Formats, path: str, kind: str, problems: List[Problem],
+    added_at: str = "",
 ) -> Optional[Change]:
     """The change that `<kind>_headers_to_add` and `<kind>_headers_to_remove` of the message at `path` make; None if none.
 
-    kind: "request" or "response". Problems are added to `problems`.
+    kind: "request" or "response". Problems are added to `problems`. added_at: the name of the list of what is added, where it is
+    another one.
     """
     for index, name in enumerate(remove):
         if is_pseudo(name):
@@ -51,7 +53,7 @@ def prepare_headers(
         try:
             entries.append(_entry(option, formats))
         except ValueError as error:
-            problems.append(Problem(f"{path}.{kind}_headers_to_add[{index}]", str(error)))
+            problems.append(Problem(f"{path}.{added_at or kind + '_headers_to_add'}[{index}]", str(error)))
     return _change([wire(name.lower()) for name in remove], entries, INLINE[kind]) if remove or entries else None
 
 

@@ -15,9 +15,10 @@ def wire(text: str) -> str:
 
 
 def header_value(text: str) -> str:
-    """Text of whatever origin as a header value: it can neither end the line nor begin another."""
-    if not text.isascii():
-        text = wire(text) if any(character > "\xff" for character in text) else text
+    """Text of whatever origin as a header value: it can neither end the line nor begin another. Text in which all characters
+    could be bytes is taken for such, as headers have it."""
+    if not text.isascii() and max(text) > "\xff":
+        text = wire(text)
     return text if text.isprintable() else text.translate(_UNSAFE)
 
 

@@ -72,9 +72,13 @@ Formatter = Union[TextFormatter, JsonFormatter]
 
 
 class FormatCompiler:
-    """Compiles formats. One instance serves a whole configuration: it holds the table of operators."""
+    """Compiles formats. One instance serves a whole configuration: it holds the table of operators.
 
-    def __init__(self) -> None:
+    default: the text format of loggers that have none, `TCP_DEFAULT` or `ENVOY_DEFAULT`.
+    """
+
+    def __init__(self, default: str = TCP_DEFAULT) -> None:
+        self.default = default
         self._plain = plain_operators()
         self._plain.update(http_facts())
         self._parametrised = parametrised_operators()

@@ -11,6 +11,7 @@ from typing import Any, Final, Optional, Protocol
 from ...buffer import Buffer
 from ...http.events import ResponseHead
 from ...http.headers import Headers
+from ...observe.stream_info import StreamInfo
 from ..host import Host
 
 
@@ -45,6 +46,10 @@ class Stream(Protocol):
     `on_pool_ready` or `on_pool_failure` comes once. After the former: any number of `on_informational`, `on_head`, any number of
     `on_data`, perhaps `on_trailers`; or `on_reset` at any time, and then nothing more. `end_stream` is told once.
     """
+
+    @property
+    def info(self) -> Optional[StreamInfo]:
+        """What is known of the client's request, for whoever asks who has a connection. None for one of the proxy's own."""
 
     def on_pool_ready(self, client: Any, host: Host) -> None:
         """client: the `Http1Client` that is this stream's until its response is complete or it is reset."""

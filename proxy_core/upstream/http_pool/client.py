@@ -10,14 +10,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Dict, Final, Optional, Protocol
+from typing import Any, Dict, Final, Iterator, Optional, Protocol
 
 from ...event.timers import Timer
 from ...network.close import NO_FLUSH
 from ...network.connection import Connection
 from ...network.facts import local_address_text
 from ...network.table import ConnectionTable
-from ...observe.reasons import Reasons
+from ...observe.reasons import PendingTimer, Reasons, ago_text, setting_text
+from ...observe.stream_info import StreamInfo
 from ..breaker import CircuitBreakers
 from ..cluster import Cluster
 from ..host import Host
@@ -26,6 +27,7 @@ from .api import (
     CONNECTION_TERMINATION, CONNECTION_TIMEOUT, LOCAL_CONNECTION_FAILURE, REMOTE_CONNECTION_FAILURE, ResetReason, Stream,
 )
 from .exchange import Exchange
+from .options import DEFAULT_IDLE_TIMEOUT
 from .stats import HttpClusterStats
 
 
@@ -54,6 +56,7 @@ class Pool(Protocol):
     breakers: CircuitBreakers
     stats: HttpClusterStats
     max_connection_duration: float
+    idle_timeout: float
     clients: Dict[Http1Client, None]
 
     def on_up(self, client: Http1Client) -> None:
@@ -197,7 +200,26 @@ class Http1Client(HostConnection):
     def reasons(self) -> Reasons:
         """See `observe.reasons.Explains`."""
         said = super().reasons()
-        return said._replace(state=f"HTTP/1.1, {self.state.value}, {self.served} requests so far")
+        return said._replace(state=f"HTTP/1.1, {self._doing()}", timers=(*said.timers, *self._waits()))
+
+    def _doing(self) -> str:
+        requests = f"{self.served} request{'s' if self.served != 1 else ''}"
+        if self.state is IDLE:
+            return f"idle for {ago_text(self.connection.reactor.now - self.idle_since)} after {requests}"
+        if self.exchange.stream is None:
+            return f"{self.state.value}, {requests} so far"
+        return f"{self.state.value}: {whose_text(self.exchange.stream.info)}; {requests} so far"
+
+    def _waits(self) -> Iterator[PendingTimer]:
+        """The times that the cluster's options set."""
+        pool, options = self._pool, f"common_http_protocol_options of cluster {self.cluster.name}"
+        if self.state is IDLE and pool.idle_timeout:
+            is_default = pool.idle_timeout == DEFAULT_IDLE_TIMEOUT
+            source = setting_text("idle_timeout", pool.idle_timeout, is_default, options)
+            yield PendingTimer("idle_timeout", self.idle_since + pool.idle_timeout, source)
+        if self._duration is not None:
+            source = setting_text("max_connection_duration", pool.max_connection_duration, False, options)
+            yield PendingTimer("max_connection_duration", self._duration.when, source, self._duration)
 
     def _count_stream_over(self) -> None:
         self.cluster.stats.upstream_rq_active.dec()
@@ -208,3 +230,13 @@ class Http1Client(HostConnection):
         self._duration = None
         self.cluster.stats.upstream_cx_max_duration_reached.inc()
         self.drain()
+
+
+def whose_text(info: Optional[StreamInfo]) -> str:
+    """A stream by its request and its client: "GET /x of C17". info: None for a request of the proxy's own."""
+    if info is None:
+        return "a request of the proxy's own"
+    facts: Any = info.http
+    head = facts.request if facts is not None else None
+    line = f"{head.method} {head.path}" if head is not None else "a request"
+    return f"{line} of C{info.connection_id}"

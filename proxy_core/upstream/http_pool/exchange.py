@@ -121,8 +121,9 @@ class Exchange:
         return STOP_ITERATION
 
     def on_event(self, event: ConnectionEvent) -> None:
-        """The server's end may be the end of a response. The pool hears of it afterwards."""
-        if event is REMOTE_CLOSE and self.stream is not None:
+        """The server's end may be the end of a response; that of a tunnel is no end to it but a break. The pool hears of it
+        afterwards."""
+        if event is REMOTE_CLOSE and self.stream is not None and not self.is_tunnel:
             self.codec.receive_eof()
             self._advance()
 

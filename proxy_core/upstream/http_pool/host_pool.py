@@ -38,12 +38,13 @@ class Opener(Protocol):
 
 
 class WaitingStream:
-    """A stream without a connection."""
+    """A stream without a connection. since: when it began to wait."""
 
-    __slots__ = ("stream", "_pool")
+    __slots__ = ("stream", "since", "_pool")
 
-    def __init__(self, pool: HostPool, stream: Stream) -> None:
+    def __init__(self, pool: HostPool, stream: Stream, since: float) -> None:
         self.stream = stream
+        self.since = since
         self._pool = pool
 
     def cancel(self) -> None:
@@ -55,7 +56,7 @@ class HostPool:
     """See the module docstring. `idle`: the one that was given back last is at the end."""
 
     __slots__ = ("cluster", "host", "breakers", "stats", "settings", "max_connection_duration", "idle", "pending", "clients",
-                 "connecting", "_max_requests", "_idle_timeout", "_idle_timer", "_reactor", "_opener",
+                 "connecting", "idle_timeout", "_max_requests", "_idle_timer", "_reactor", "_opener",
                  "_will_serve", "_ratio")
 
     def __init__(
@@ -73,7 +74,7 @@ class HostPool:
         self.clients: Dict[Http1Client, None] = {}
         self.connecting = 0
         self._max_requests = options.max_requests
-        self._idle_timeout = options.idle_timeout
+        self.idle_timeout = options.idle_timeout
         self._idle_timer: Optional[Timer] = None
         self._reactor = reactor
         self._opener = opener
@@ -94,7 +95,7 @@ class HostPool:
             self.cluster.stats.upstream_rq_pending_overflow.inc()
             stream.on_pool_failure(OVERFLOW, "", None)
             return None
-        waiting = WaitingStream(self, stream)
+        waiting = WaitingStream(self, stream, self._reactor.now)
         stats = self.cluster.stats
         stats.upstream_rq_pending_total.value += 1
         stats.upstream_rq_pending_active.value += 1
@@ -230,16 +231,16 @@ class HostPool:
     def _put_idle(self, client: Http1Client) -> None:
         client.idle_since = self._reactor.now
         self.idle.append(client)
-        if self._idle_timer is None and self._idle_timeout:
-            self._idle_timer = self._reactor.after(self._idle_timeout, self._on_idle_timer)
+        if self._idle_timer is None and self.idle_timeout:
+            self._idle_timer = self._reactor.after(self.idle_timeout, self._on_idle_timer)
 
     def _on_idle_timer(self) -> None:
         """One timer for all, set for the one that is idle the longest: no request touches it."""
         self._idle_timer = None
-        due = self._reactor.now - self._idle_timeout
+        due = self._reactor.now - self.idle_timeout
         for client in [one for one in self.idle if one.idle_since <= due]:
             self.cluster.stats.upstream_cx_idle_timeout.inc()
             client.close("idle_timeout of common_http_protocol_options", how="timeout")
         if self.idle:
-            oldest = self.idle[0].idle_since + self._idle_timeout
+            oldest = self.idle[0].idle_since + self.idle_timeout
             self._idle_timer = self._reactor.timers.at(oldest, self._on_idle_timer)

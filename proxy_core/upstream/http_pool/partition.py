@@ -17,7 +17,7 @@ from ..ready_pool import may_share
 from .options import HttpOptions
 
 # A TLS connection of an HTTP pool offers this, if its cluster does not say what.
-FALLBACK: Final[Mapping[str, Any]] = {APPLICATION_PROTOCOLS_FALLBACK: FilterStateObject(("http/1.1",))}
+FALLBACK: Final[Mapping[str, Any]] = {APPLICATION_PROTOCOLS_FALLBACK: FilterStateObject(("http/1.1",), None)}
 
 
 class Partition(NamedTuple):
@@ -42,7 +42,7 @@ def partition_of(cluster: Cluster, options: HttpOptions, info: StreamInfo, head:
         if name:
             own[UPSTREAM_SERVER_NAME] = FilterStateObject(name)
             if options.auto_san:
-                own[UPSTREAM_SUBJECT_ALT_NAMES] = FilterStateObject((name,))
+                own[UPSTREAM_SUBJECT_ALT_NAMES] = FilterStateObject((name,), None)
     is_shared = may_share(cluster, info)
     if is_shared and not own and not options.per_downstream:
         return None

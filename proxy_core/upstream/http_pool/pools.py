@@ -84,6 +84,10 @@ class ClusterPools:
         """See `pool_api.HostPools`."""
         return any(pool.idle for pool in self._all())
 
+    def queued(self) -> List[HostPool]:
+        """The pools in which requests wait for a connection, to look at."""
+        return [pool for pool in self._all() if pool.pending]
+
     def drain(self, host: Host) -> None:
         """See `pool_api.HostPools`."""
         for pool in self._all():

@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 import pytest
 
 from proxy_core.admin.filter import IDLE_TIMEOUT
-from proxy_core.admin.reply_head import http_date
+from proxy_core.http.date import http_date
 from proxy_core.errors import ConfigError
 from proxy_core.testing.splits import splits
 from tests.unit.admin.admin_kit import AdminRig, address, bootstrap

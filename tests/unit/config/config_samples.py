@@ -27,7 +27,7 @@ NULL = {"null_match": {}}
 METADATA_KEY = {"key": "k", "path": [{"key": "k"}]}
 ROUTE = {"match": {"prefix": "/"}, "route": {"cluster": "c"}}
 
-# The smallest valid object of each message that is not valid when empty.
+# The smallest valid object of each message that is not valid when empty; by its full name if the short one is not its alone.
 _SMALLEST: Dict[str, Dict[str, Any]] = {
     "Address": ADDRESS,
     "SocketAddress": SOCKET_ADDRESS,
@@ -143,6 +143,9 @@ _SMALLEST: Dict[str, Dict[str, Any]] = {
     "RateLimit.Action.DynamicMetaData": {"descriptor_key": "k", "metadata_key": METADATA_KEY},
     "RateLimit.Action.QueryParameterValueMatch": {"descriptor_value": "v", "query_parameters": [{"name": "q"}]},
     "RateLimit.Action.RemoteAddressMatch": {"descriptor_value": "v", "address_matcher": {}},
+    "Http1ProtocolOptions.HeaderKeyFormat": {"proper_case_words": {}},
+    "HttpProtocolOptions.ExplicitHttpConfig": {"http_protocol_options": {}},
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"explicit_http_config": {"http_protocol_options": {}}},
     "OverloadManager": {"resource_monitors": [{"name": "m", "typed_config": ANY}]},
 }
 _VALUES = {
@@ -183,7 +186,7 @@ def smallest(message_class: Type[Message]) -> Dict[str, Any]:
     name = message_class.DESCRIPTOR.short_name
     if name == "Endpoint.AdditionalAddress":
         return {}
-    return dict(_SMALLEST.get(name, {}))
+    return dict(_SMALLEST.get(message_class.DESCRIPTOR.full_name, _SMALLEST.get(name, {})))
 
 
 def with_field(message_class: Type[Message], spec: FieldSpec, value: Any) -> Dict[str, Any]:

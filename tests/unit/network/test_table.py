@@ -46,7 +46,7 @@ def ended(rig: Rig, table: ConnectionTable, remember: bool = True) -> Connection
 def test_the_record_of_a_connection_has_every_fact_in_its_place(rig: Rig) -> None:
     table = ConnectionTable()
     connection = ended(rig, table)
-    one = table.closed.newest_first()[0]
+    one = next(table.closed.newest_first())
     assert isinstance(one, ClosedConnection)
     assert (one.id, one.stream_id) == (connection.id, connection.info.connection_id)
     assert one.closed_at - one.opened_at == 2.5
@@ -63,7 +63,7 @@ def test_an_upstream_connection_is_remembered_with_the_address_it_had(rig: Rig) 
     connection.info.upstream = UpstreamInfo()
     connection.info.upstream.local_address = "127.0.0.1:40000"
     table.discard(connection)
-    assert table.closed.newest_first()[0].local_address == "127.0.0.1:40000"
+    assert next(table.closed.newest_first()).local_address == "127.0.0.1:40000"
 
 
 def test_a_record_keeps_no_connection_in_memory(rig: Rig) -> None:
@@ -93,7 +93,7 @@ def test_a_socket_that_never_was_a_connection_has_a_record_without_an_id() -> No
     info = StreamInfo(0, 0.0, 5.0)
     info.listener_name, info.end_mono = "in", 6.5
     table.remember_refused(info, "peer", "us", CloseReason("local", "policy", "no chain"))
-    one = table.closed.newest_first()[0]
+    one = next(table.closed.newest_first())
     assert (one.id, one.side, one.peer_id, one.listener) == (None, "downstream", None, "in")
     assert one.closed_at - one.opened_at == 1.5
     assert (str(one.remote_address), one.reason.detail) == ("peer", "no chain")

@@ -19,10 +19,13 @@ from ....event.timers import Timer
 from ....http.events import RequestHead, ResponseHead
 from ....http.headers import Headers
 from ....network.connection import Connection
+from ....observe.reasons import Reasons
+from ....observe.stream_info import StreamInfo
 from ....upstream.host import Host
 from ....upstream.http_pool.api import LOCAL_RESET, PendingStream, ResetReason
 from ....upstream.http_pool.exchange import Exchange
 from ....upstream.http_pool.host_pool import HostPool
+from .explained import attempt_reasons
 from .timeouts import Timeouts
 from .timing import Clock
 
@@ -49,6 +52,8 @@ OVER: Final = AttemptState.OVER
 
 class Sender(Protocol):
     """Where the request comes from, as the callbacks of a decoder filter have it."""
+
+    info: StreamInfo
 
     @property
     def decoder_buffer_limit(self) -> int:
@@ -101,7 +106,8 @@ class Owner(Protocol):
 
 
 class Attempt:
-    """See the module docstring. `protocol`: for access logs; `host`: whom it asks, None if nobody was. `was_sent`: the host got the head."""
+    """See the module docstring. `protocol`: for access logs; `host`: whom it asks, None if nobody was. `was_sent`: the host got
+    the head."""
 
     __slots__ = ("host", "state", "was_sent", "exchange", "_is_full", "_owner", "_head", "_timeouts", "_pending", "_early",
                  "_early_end", "_trailers", "_end_stream", "_holds", "_timer", "_idle_timer", "_duration_timer", "_last_moved")
@@ -192,6 +198,17 @@ class Attempt:
     def awaits_head(self) -> bool:
         """Whether its response may still begin."""
         return self.state is not RESPONDING and self.state is not OVER
+
+    # -- for whoever asks why --------------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> Optional[StreamInfo]:
+        """See `http_pool.Stream`."""
+        return self._owner.sender.info if self._owner.sender is not None else None
+
+    def reasons(self) -> Reasons:
+        """See `observe.reasons.Explains`."""
+        return attempt_reasons(self.state.value, self.host, self._timeouts, self._timer, self._idle_timer, self._duration_timer)
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 

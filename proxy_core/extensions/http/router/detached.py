@@ -1,4 +1,5 @@
-"""A request without a client: one attempt, and what is counted of it. Mirrors what `Http::AsyncStreamImpl` is to a mirrored request.
+"""A request without a client: one attempt, and what is counted of it. Mirrors what `Http::AsyncStreamImpl` is to a mirrored
+request.
 
     DetachedRequest(...).start(body, trailers)     and nobody waits for the answer
 """

@@ -15,6 +15,8 @@ from ....http.events import RequestHead
 from ....http.filter_api import STOP_ITERATION, STOP_NO_BUFFER, FilterStatus, HttpFilter
 from ....http.headers import Headers
 from ....http.route_api import Route, RouteAction
+from ....http.routing.virtual_clusters import OTHER
+from ....observe.reasons import Reasons
 from ....upstream.cluster import Cluster
 from . import replies
 from .answer import Answer
@@ -63,6 +65,10 @@ class RouterFilter(HttpFilter):
             self._request.on_trailers(trailers)
         return STOP_ITERATION
 
+    def reasons(self) -> Reasons:
+        """See `observe.reasons.Explains`."""
+        return Reasons() if self._request is None or self._request.is_over else self._request.reasons()
+
     def on_destroy(self) -> None:
         """The stream is over."""
         request, self._request = self._request, None
@@ -96,8 +102,9 @@ class RouterFilter(HttpFilter):
             return ()
         groups: List[GroupStats] = []
         if name:
-            facts: Any = self.decoder.info.http
-            facts.virtual_cluster = name
+            if name != OTHER:
+                facts: Any = self.decoder.info.http
+                facts.virtual_cluster = name
             groups.append(self._prepared.group(host.name, "vcluster", name))
         if route.stat_prefix:
             groups.append(self._prepared.group(host.name, "route", route.stat_prefix))

@@ -1,5 +1,5 @@
-"""What the router changes in the head of a request, for its first attempt and for the others. In Envoy's order, which the upstream
-can see."""
+"""What the router changes in the head of a request, for its first attempt and for the others. In Envoy's order, which the
+upstream can see."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Copies of a request for other clusters, whose answers nobody waits for. Mirrors `ShadowWriterImpl`.
 
-A copy is sent when the request is complete, with the head as it was before the first attempt. It is a stream of its own: it counts
-in its cluster as an internal request, has the route's timeout, and does not outlive the process's interest in it.
+A copy is sent when the request is complete, with the head as it was before the first attempt. It is a stream of its own: it
+counts in its cluster as an internal request, and has the route's timeout.
 """
 
 from __future__ import annotations

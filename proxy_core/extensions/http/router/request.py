@@ -18,6 +18,7 @@ from ....http.filter_api import DecoderFilterCallbacks
 from ....http.headers import Headers
 from ....http.route_api import InternalRedirectPolicy, Route, RouteAction
 from ....network.connection import Connection
+from ....observe.reasons import Reasons
 from ....upstream.cluster import Cluster
 from ....upstream.host import Host
 from ....upstream.http_pool.api import LOCAL_RESET, OVERFLOW, PROTOCOL_ERROR, ResetReason
@@ -25,6 +26,7 @@ from . import replies
 from .answer import Answer
 from .attempt import Attempt
 from .config import GroupStats, Prepared
+from .explained import request_reasons
 from .facts import note_answer, note_attempt, note_connection, note_host
 from .heads import prepare_first, prepare_next
 from .mirror import Mirrors
@@ -53,7 +55,8 @@ class RoutedRequest:
     """See the module docstring. The `Owner` of its attempts."""
 
     __slots__ = (
-        "is_over", "sender", "reactor", "_prepared", "_decoder", "_head", "_route", "_action", "_cluster", "_pools", "_breakers", "_groups",
+        "is_over", "sender", "reactor", "_prepared", "_decoder", "_head", "_route", "_action", "_cluster", "_pools",
+        "_breakers", "_groups",
         "_answer", "_timeouts", "_timeout_status", "_retries", "_mirrors", "_attempt", "_facts", "_keeps_body", "_complete_at",
         "_timer", "_relay", "_trailers", "_asked_at",
     )
@@ -75,8 +78,7 @@ class RoutedRequest:
         self._breakers = cluster.high_breakers if action.high_priority else cluster.breakers
         self._groups = groups
         self._answer = Answer(prepared, decoder, head, route, self._pools, groups)
-        most = self._pools.options.max_stream_duration
-        self._timeouts = timeouts_of(head, action, prepared.respects_expected_timeout, most)
+        self._timeouts = timeouts_of(head, action, prepared.respects_expected_timeout, self._pools.options.max_stream_duration)
         self._timeout_status = GATEWAY_TIMEOUT
         self._retries: Optional[Retries] = None
         self._mirrors: Optional[Mirrors] = None
@@ -320,6 +322,10 @@ class RoutedRequest:
             return
         self._answer.charge_abort(self._timeout_status, attempt.host)
         self._time_out(replies.PER_TRY_IDLE_TIMEOUT if is_idle else replies.PER_TRY_TIMEOUT)
+
+    def reasons(self) -> Reasons:
+        """See `observe.reasons.Explains`."""
+        return request_reasons(self._attempt, self._timer.due, self._timeouts, self._route, self._action, self._cluster)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ def timeouts_of(head: RequestHead, action: RouteAction, respect_expected: bool, 
     """Of one request. respect_expected: an upstream proxy's idea of it counts. max_duration: of the cluster."""
     policy: Optional[RetryPolicy] = action.retry_policy
     headers = head.headers
-    overall = action.timeout
+    overall = action.timeout if action.max_stream_duration is None else 0.0  # the newer way to say it, which HCM sees to
     per_try, per_try_idle = (policy.per_try_timeout, policy.per_try_idle_timeout) if policy is not None else (0.0, 0.0)
     expected = headers.get(EXPECTED) if respect_expected else None
     if expected is not None:

@@ -49,6 +49,13 @@ class RouteTimer:
         """The request lasts: see `event.reactor.Settling`."""
         self._timer = self._reactor.timers.at(self._due, self._callback)
 
+    @property
+    def due(self) -> Optional[float]:
+        """When it will call, None if it will not."""
+        if self._timer is not None:
+            return self._timer.when if self._timer.active else None
+        return self._due if self in self._reactor.unsettled else None
+
     def stop(self) -> None:
         """Don't call."""
         if self._timer is not None:

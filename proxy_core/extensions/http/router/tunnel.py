@@ -13,6 +13,7 @@ from ....http.events import ResponseHead
 from ....http.headers import Headers
 from ....network.close import FLUSH_WRITE, NO_FLUSH
 from ....network.connection import Connection
+from ....observe.reasons import Reasons
 from ....observe.stream_info import StreamInfo
 from ....upstream.cluster import Cluster
 from ....upstream.host import Host
@@ -53,7 +54,8 @@ class Owner(Protocol):
 class Tunnel:
     """See the module docstring. A read filter and the callbacks of its connection."""
 
-    __slots__ = ("host", "was_sent", "awaits_head", "_owner", "_pending", "_connection", "_early", "_early_end", "_holds", "_over")
+    __slots__ = ("host", "was_sent", "awaits_head", "_owner", "_pending", "_connection", "_early", "_early_end", "_holds",
+                 "_over")
 
     protocol: Final = ""
 
@@ -115,6 +117,10 @@ class Tunnel:
         """Take more again."""
         if self._connection is not None and self._connection.is_open and DOWNSTREAM_FULL in self._connection.pauses:
             self._connection.resume_reading(DOWNSTREAM_FULL)
+
+    def reasons(self) -> Reasons:
+        """See `observe.reasons.Explains`."""
+        return Reasons("a tunnel" if self.was_sent else "waiting for a connection")
 
     # -- from the pool ---------------------------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ class HttpConnectionManager(Message):
     flush_access_log_on_new_request: bool = plain(Bool(), deprecated=True, help="Use access_log_options.")
     access_log_options: Optional[AccessLogOptions] = optional(Nested(AccessLogOptions))
     stream_flush_timeout: Optional[float] = optional(
-        Duration(), help="For a client to take the rest of a response. Default: stream_idle_timeout."
+        Duration(), help="Of no effect on HTTP/1, as in Envoy: there is nothing between stream and connection."
     )
     drain_timeout_jitter: Optional[Percent] = optional(Nested(Percent))
 
@@ -92,7 +92,8 @@ class HttpConnectionManager(Message):
                 "max_response_headers_kb cannot be set on http_connection_manager.",
             )
         if self.strip_matching_host_port and self.strip_any_host_port:
-            report("strip_any_host_port", "can't be set together with strip_matching_host_port", uses=("strip_matching_host_port",))
+            text = "can't be set together with strip_matching_host_port"
+            report("strip_any_host_port", text, uses=("strip_matching_host_port",))
         if self.access_log_options is not None:
             for name in ("access_log_flush_interval", "flush_access_log_on_new_request"):
                 if getattr(self, name):

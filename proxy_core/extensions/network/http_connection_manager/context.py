@@ -29,6 +29,7 @@ class HttpFilterContext:
     formats: Formats
     wall_clock: Any
     node_cluster: str
+    health_failed: Any
     stat_prefix: str
     name: str
     path: str
@@ -41,5 +42,5 @@ def filter_context(given: FactoryContext, formats: Formats, stat_prefix: str, na
         reactor=given.reactor, stats=given.stats, scope=given.stats.scope(f"http.{stat_prefix}"), clusters=given.clusters,
         pool=given.pool, http_pools=services.pools, access_logs=given.access_logs, runtime=given.runtime, drain=given.drain,
         random=given.random, singletons=given.singletons, formats=formats, wall_clock=services.wall_clock,
-        node_cluster=services.node_cluster, stat_prefix=stat_prefix, name=name, path=path,
+        node_cluster=services.node_cluster, health_failed=services.health_failed, stat_prefix=stat_prefix, name=name, path=path,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, List, Optional
+from typing import Any, Dict, Final, List, Optional
 
 from ....config.model.core import Percent
 from ....config.model.http_protocol import CommonHttpProtocolOptions, Http1ProtocolOptions
@@ -55,7 +55,7 @@ def prepare(config: HttpConnectionManager, context: FactoryContext) -> ManagerSe
     upgrades = builder.upgrades(config.upgrade_configs, f"{context.path}.upgrade_configs")
     routes = _routes(config, context, formats, problems)
     replies = prepare_local_replies(config.local_reply_config, context, formats, problems)
-    access_logs = context.access_logs.build(config.access_log, f"{context.path}.access_log", problems)
+    access_logs = context.access_logs.build(config.access_log, f"{context.path}.access_log", problems, http=True)
     if problems:
         raise ConfigError(problems)
     options = config.http_protocol_options or Http1ProtocolOptions()
@@ -63,7 +63,8 @@ def prepare(config: HttpConnectionManager, context: FactoryContext) -> ManagerSe
     kilobytes = DEFAULT_HEADERS_KB if config.max_request_headers_kb is None else config.max_request_headers_kb
     direct = bool(config.use_remote_address) and not config.xff_num_trusted_hops
     return ManagerSettings(
-        _basics(config, options, common), codec_settings(options, common, kilobytes, direct), _timeouts(config, common),
+        _basics(config, options, common), codec_settings(options, common, kilobytes, direct),
+        _timeouts(config, common, context.path),
         ManagerStats(context.stats, config.stat_prefix), _listener_stats(config, context), routes, chain, upgrades,
         _request_rules(config, context, routes), _path_rules(config, context.runtime), replies, access_logs,
         context.http.wall_clock, context.random, context.drain, _host_rules(config),
@@ -112,18 +113,33 @@ def _basics(config: HttpConnectionManager, options: Http1ProtocolOptions, common
     )
 
 
-def _timeouts(config: HttpConnectionManager, common: CommonHttpProtocolOptions) -> ManagerTimeouts:
-    stream_idle = _default(config.stream_idle_timeout, DEFAULT_STREAM_IDLE)
+def _timeouts(config: HttpConnectionManager, common: CommonHttpProtocolOptions, path: str) -> ManagerTimeouts:
     return ManagerTimeouts(
-        idle=_default(common.idle_timeout, DEFAULT_IDLE), stream_idle=stream_idle, request=config.request_timeout or 0.0,
+        idle=_default(common.idle_timeout, DEFAULT_IDLE), stream_idle=_default(config.stream_idle_timeout, DEFAULT_STREAM_IDLE),
+        request=config.request_timeout or 0.0,
         request_headers=config.request_headers_timeout or 0.0, max_stream_duration=common.max_stream_duration or 0.0,
         max_connection_duration=common.max_connection_duration or 0.0,
         duration_jitter=_share(common.max_connection_duration_jitter), drain=_default(config.drain_timeout, DEFAULT_DRAIN),
         drain_jitter=_share(config.drain_timeout_jitter),
         delayed_close=_default(config.delayed_close_timeout, DEFAULT_DELAYED_CLOSE),
-        stream_flush=_default(config.stream_flush_timeout, stream_idle),
-        log_interval=config.log_options.access_log_flush_interval or 0.0,
+        log_interval=config.log_options.access_log_flush_interval or 0.0, configured=_configured(config, common, path),
     )
+
+
+def _configured(config: HttpConnectionManager, common: CommonHttpProtocolOptions, path: str) -> Dict[str, str]:
+    """`ManagerTimeouts.configured`."""
+    below = f"{path}.common_http_protocol_options"
+    places = (
+        ("idle", common.idle_timeout, f"{below}.idle_timeout"),
+        ("stream_idle", config.stream_idle_timeout, f"{path}.stream_idle_timeout"),
+        ("request", config.request_timeout, f"{path}.request_timeout"),
+        ("request_headers", config.request_headers_timeout, f"{path}.request_headers_timeout"),
+        ("max_stream_duration", common.max_stream_duration, f"{below}.max_stream_duration"),
+        ("max_connection_duration", common.max_connection_duration, f"{below}.max_connection_duration"),
+        ("drain", config.drain_timeout, f"{path}.drain_timeout"),
+        ("log_interval", config.log_options.access_log_flush_interval, f"{path}.access_log_options.access_log_flush_interval"),
+    )
+    return {name: place for name, value, place in places if value is not None}
 
 
 def _listener_stats(config: HttpConnectionManager, context: FactoryContext) -> List[HttpListenerStats]:

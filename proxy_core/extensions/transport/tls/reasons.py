@@ -64,6 +64,7 @@ _ALERTS = {
     "CERTIFICATE_REQUIRED": 116, "NO_APPLICATION_PROTOCOL": 120,
 }
 _ALERT = re.compile(r"(?:SSLV3|TLSV1)_ALERT_(\w+)")
+_WORDS = re.compile(r"(?:\[[^\]]*\] )?([a-z0-9][a-z0-9 ]*[a-z0-9]) \(_ssl\.c:")
 
 # Verdicts on certificates that OpenSSL 3 words differently.
 _OTHER_VERDICTS = {
@@ -96,11 +97,17 @@ def describe(error: ssl.SSLError) -> str:
         if error.verify_code in _REVOCATION:
             verdict = _REVOCATION_FAILED + verdict
         return verify_text(f"X509_verify_cert: certificate verification error at depth 0: {verdict}")
-    reason = error.reason or "UNKNOWN"
+    reason = error.reason or _reason_in_words(error)
     name = _OTHER_WORDS.get(reason, reason)
     if name == NO_CERTIFICATE:
         return failure_text(name, detail="peer did not provide required client certificate")
     return failure_text(name, error.errno)
+
+
+def _reason_in_words(error: ssl.SSLError) -> str:
+    """The name of a reason that Python has none for, from what OpenSSL says: "[SSL] tlsv1 alert no application protocol"."""
+    words = _WORDS.match(str(error.args[-1])) if error.args else None
+    return words[1].upper().replace(" ", "_") if words is not None else "UNKNOWN"
 
 
 def verify_text(why: str) -> str:

@@ -133,7 +133,7 @@ class Logs:
         self.sources = Sources(random.Random(1).random)
         self.logger = LogLines(lambda: reactor.now)
 
-    def build(self, configs: Sequence[AccessLog], path: str, problems: List[Problem]) -> List[LogLines]:
+    def build(self, configs: Sequence[AccessLog], path: str, problems: List[Problem], http: bool = False) -> List[LogLines]:
         return [self.logger]
 
 

@@ -219,6 +219,14 @@ def test_an_answer_while_the_body_is_still_coming_closes_the_connection() -> Non
     assert not bench.hcm.connection.is_open
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_400_of_a_filter_ends_the_connection_unless_the_configuration_keeps_it(keeps: bool) -> None:
+    bench = Bench({"decode_headers": [STOP_ITERATION]}, config={"stream_error_on_invalid_http_message": keeps})
+    bench.hcm.send(get("/up"))
+    bench.a.decoder.send_local_reply(400, b"", "bad")
+    assert (b"connection: close" in bench.hcm.got()) is not keeps and bench.hcm.connection.is_open is keeps
+
+
 def test_headers_of_a_local_reply_come_before_those_that_are_added_here() -> None:
     bench = Bench()
     bench.hcm.send(get("/up"))
@@ -287,7 +295,7 @@ def test_what_a_filter_scheduled_is_not_called_once_the_stream_is_over() -> None
     bench.a.decoder.schedule(1.0, lambda: calls.append("early"), "a pause")
     bench.a.decoder.schedule(5.0, lambda: calls.append("late"), "another")
     hold = bench.a.decoder.hold("an answer")
-    assert bench.hcm.http.streams()[0].describe() == ["a: a pause", "a: another", "a: an answer"]
+    assert [one.reason for one in bench.hcm.http.streams()[0].holds] == ["a: a pause", "a: another", "a: an answer"]
     bench.hcm.advance(1.0)
     hold.release()
     hold.release()

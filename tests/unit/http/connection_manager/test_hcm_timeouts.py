@@ -31,7 +31,7 @@ WAITS = [
     ),
     (
         {"common_http_protocol_options": {"max_stream_duration": "2s"}}, get("/up"), 2.0,
-        local("504 Gateway Timeout", "downstream duration timeout"), "GET /up 504 DT max_duration_timeout 0 27",
+        local("504 Gateway Timeout", "downstream duration timeout"), "GET /up 504 - max_duration_timeout 0 27",
         "downstream_rq_max_duration_reached",
     ),
 ]

@@ -143,12 +143,12 @@ def test_an_untouched_connection_has_no_upstream() -> None:
     )
 
 
-def test_flags_are_printed_in_table_order_whatever_the_order_of_setting() -> None:
+def test_flags_are_printed_once_in_the_order_in_which_they_were_set() -> None:
     info = connection()
     for flag in ("URX", "UF", "URX"):
         info.add_flag(flag)
     assert text("%RESPONSE_FLAGS%|%RESPONSE_FLAGS_LONG%", info) == (
-        "UF,URX|UpstreamConnectionFailure,UpstreamRetryLimitExceeded"
+        "URX,UF|UpstreamRetryLimitExceeded,UpstreamConnectionFailure"
     )
 
 
