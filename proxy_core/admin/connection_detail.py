@@ -14,13 +14,9 @@ from ..network.connection import Connection
 from ..network.states import ENDED
 from ..observe.reasons import PendingTimer, Reasons, ago_text, ending_text, listed, reasons_of, size_text
 from .connection_rows import ABOVE_HIGH, HALF_CLOSED, STALLED, place_of, row, seconds
-from .connection_streams import active_stream, parked_stream, stream_answers, what_parked_it
+from .connection_streams import WHY_CLUSTER, WHY_HOST, active_stream, parked_stream, stream_answers, what_parked_it
 from .connection_timers import pending_timers
 from .host import AdminHost
-
-# Facts of a filter or callback that have a place of their own in the answer.
-_WHY_CLUSTER = "why_cluster"
-_WHY_HOST = "why_host"
 
 
 def full_answer(host: AdminHost, connection: Connection) -> Dict[str, Any]:
@@ -104,7 +100,7 @@ def _pipeline(connection: Connection) -> List[Dict[str, Any]]:
 
 def _stage(slot: Any, direction: str, is_parked: bool) -> Dict[str, Any]:
     said = reasons_of(slot.filter) or Reasons()
-    facts = {name: value for name, value in said.facts.items() if name not in (_WHY_CLUSTER, _WHY_HOST)}
+    facts = {name: value for name, value in said.facts.items() if name not in (WHY_CLUSTER, WHY_HOST)}
     return {"name": slot.name, "direction": direction, "parked": is_parked, "state": said.state, "facts": facts}
 
 
@@ -144,8 +140,8 @@ def _upstream(connection: Connection, said: Sequence[Reasons], peer: Optional[Co
         "cluster": cluster,
         "host": host,
         "state": "connected" if upstream.remote_address else "not connected",
-        "why_cluster": why.get(_WHY_CLUSTER, ""),
-        "why_host": why.get(_WHY_HOST, ""),
+        "why_cluster": why.get(WHY_CLUSTER, ""),
+        "why_host": why.get(WHY_HOST, ""),
         "attempts": upstream.attempt_count,
         "hosts_attempted": list(upstream.hosts_attempted),
         "connect_ms": upstream.pool_ready_ms,

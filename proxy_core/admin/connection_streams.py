@@ -20,6 +20,9 @@ from ..upstream.http_pool.exchange import Exchange
 
 MOST_STREAMS: Final = 10  # of one connection
 MOST_OF_A_PATH: Final = 200  # characters
+# Facts of a filter or callback that have a place of their own in an answer.
+WHY_CLUSTER: Final = "why_cluster"
+WHY_HOST: Final = "why_host"
 
 Json = Dict[str, Any]
 
@@ -119,21 +122,21 @@ def stream_answers(connection: Connection, now: float) -> List[Json]:
     manager = manager_of(connection)
     if manager is not None:
         for row, stream in zip(rows, manager.streams()):
-            row["pipeline"] = _pipeline(stream, row)
+            _explain(stream, row)
     return rows
 
 
-def _pipeline(stream: ActiveStream, row: Json) -> List[Json]:
-    """Its filters in the order in which they see the request. parked: the direction that one has stopped, "" for none."""
-    stages = []
+def _explain(stream: ActiveStream, row: Json) -> None:
+    """Add its filters in the order in which they see the request, and why it goes to its host. parked: the direction that a
+    filter has stopped, "" for none."""
+    row.update(pipeline=[], why_host="")
     for one in stream.filters:
-        said = reasons_of(one) or Reasons()
-        name = one.decoder.name
-        stages.append({
+        said, name = reasons_of(one) or Reasons(), one.decoder.name
+        row["why_host"] = said.facts.get(WHY_HOST, row["why_host"])
+        row["pipeline"].append({
             "name": name, "parked": row["parked_direction"] if name == row["parked_by"] else "", "state": said.state,
-            "facts": dict(said.facts),
+            "facts": {fact: value for fact, value in said.facts.items() if fact not in (WHY_CLUSTER, WHY_HOST)},
         })
-    return stages
 
 
 def what_parked_it(stream: ActiveStream, found: Parked, now: float) -> Json:

@@ -19,7 +19,7 @@ def request_lines(facts: Dict[str, Any]) -> List[str]:
         to = f" to {one['authority']}" if one["authority"] else ""
         lines.append(f"  {request_line(one)}{to}, {ago_text(one['age_s'])} old: {one['state']}")
         lines.append(f"    {_moved(one)}")
-        lines += [f"    {text}" for text in (_way(one, facts), _served(one, facts)) if text]
+        lines += [f"    {text}" for text in (_way(one, facts), _why(one), _served(one, facts)) if text]
         lines += [f"    {_stage(stage)}" for stage in one.get("pipeline", ())]
     return lines
 
@@ -41,6 +41,10 @@ def _way(one: Dict[str, Any], facts: Dict[str, Any]) -> str:
     if one["upstream_id"] is not None:
         text += f" over C{one['upstream_id']}"
     return f"{text}, attempt {one['attempts']}" if one["attempts"] > 1 else text
+
+
+def _why(one: Dict[str, Any]) -> str:
+    return f"why host {one['host']}: {one['why_host']}" if one.get("why_host") else ""
 
 
 def _served(one: Dict[str, Any], facts: Dict[str, Any]) -> str:

@@ -9,7 +9,8 @@ from ..http.connection_manager.stall import Parked, parked, request_line
 from ..http.connection_manager.stream import ActiveStream
 from ..observe.escape import one_line
 from ..observe.reasons import Finding, ago_text, size_text
-from ..upstream.http_pool import ClusterPools, HostPool
+from ..upstream.http_pool import ClusterPools
+from ..upstream.http_pool.host_pool import HostPool
 from .connection_streams import is_stalled, manager_of
 from .host import AdminHost
 

@@ -22,18 +22,18 @@ kept.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Final, Optional
+from typing import Dict, Final, Optional
 
 from ..errors import IllegalTransition
 from . import states
-from .body import DISCARD_READER, PAUSED_READER, Reader
-from .events import HTTP_10, HTTP_11, Event, InformationalHead, RequestHead, ResponseHead
+from .body import DISCARD_READER, NO_BODY_READER, PAUSED_READER, Reader, body_reader
+from .events import HTTP_10, HTTP_11, NEED_DATA, Event, InformationalHead, RequestHead, ResponseHead
 from .events import ConnectionClosed, EndOfMessage
-from .framing import RAW, UNTIL_CLOSE, is_upgrade, keeps_alive
+from .framing import NO_BODY, RAW, UNTIL_CLOSE, Framing, is_upgrade, keeps_alive
 from .headers import Headers
-from .parser import Parser, RequestHeadReader, ResponseHeadReader
+from .parser import RequestHeadReader, ResponseHeadReader
+from .receive_buffer import ReceiveBuffer
 from .settings import Http1Settings, ProtocolError
-from .states import Cycle
 from .writer import BodyWriter, encode_head, request_framing, response_framing, status_line
 
 # Where the peer's next bytes are not a message to be read, by the state of the peer.
@@ -46,54 +46,56 @@ _READERS_AFTER_END: Final[Dict[str, Reader]] = {
 
 
 class _Codec:
-    """What both sides have: the states, the two halves, and the error that has ended the receiving one."""
+    """What both sides have: the states, the received bytes and the reader in charge of them, the sending half,
+    and the error that has ended the receiving one. `_reader` is set whenever the state of the peer changes."""
 
-    __slots__ = ("request", "cycle", "_settings", "_parser", "_writer", "_error")
+    __slots__ = ("request", "cycle", "_settings", "_buffer", "_reader", "_writer", "_error")
 
     def __init__(self, settings: Http1Settings, head_reader: Reader) -> None:
         self.request: Optional[RequestHead] = None
-        self.cycle = Cycle()
+        self.cycle = states.START
         self._settings = settings
-        self._parser = Parser(settings, head_reader)
+        self._buffer = ReceiveBuffer()
+        self._reader = head_reader
         self._writer = BodyWriter()
         self._error: Optional[ProtocolError] = None
 
     def receive(self, data: bytes) -> None:
         """Take what was read from the connection; `next_event()` says what it means."""
-        self._parser.buffer.append(data)
+        self._buffer.append(data)
 
     def receive_eof(self) -> None:
         """The peer has closed its sending side."""
-        self._parser.buffer.eof = True
+        self._buffer.eof = True
+
+    def stop_keep_alive(self) -> None:
+        """The request under way is the last one of this connection."""
+        self.cycle = self.cycle.last
 
     @property
     def has_input(self) -> bool:
         """Whether something was received that is not used yet: a part of a head, or pipelined requests."""
-        return len(self._parser.buffer) > 0
+        buffer = self._buffer
+        return buffer.pos < len(buffer.data)
 
     @property
     def trailing_data(self) -> bytes:
         """What was received and is not yet used: pipelined requests, or what a server sent without being
         asked."""
-        buffer = self._parser.buffer
+        buffer = self._buffer
         return buffer.data[buffer.pos :]
 
-    def _next(self, peer_does: Callable[[str], None], select_reader: Callable[[], None]) -> Event:
-        """What the parser says next. The end of a message or of the connection, and an error, move the peer's machine before
-        anybody hears of it; an error is kept and raised again."""
+    def _read(self) -> Event:
+        """What the reader says next. Raises ProtocolError, the same one again if asked again."""
         if self._error is not None:
             raise self._error
-        try:
-            event = self._parser.next()
-        except ProtocolError as error:
-            self._error = error
-            peer_does(states.FAIL)
-            self.cycle.stop_keep_alive()
-            raise
-        if isinstance(event, (EndOfMessage, ConnectionClosed)):
-            peer_does(states.END if isinstance(event, EndOfMessage) else states.EOF)
-            select_reader()
+        event = self._reader.read(self._buffer)
+        if event is None:
+            return self._reader.at_eof(self._buffer) if self._buffer.eof else NEED_DATA
         return event
+
+    def _expect_body(self, framing: Framing) -> None:
+        self._reader = NO_BODY_READER if framing[0] is NO_BODY else body_reader(framing, self._settings)
 
     def _finish(self, trailers: Optional[Headers]) -> bytes:
         wanted = trailers if self._settings.enable_trailers else None
@@ -124,9 +126,24 @@ class ServerCodec(_Codec):
 
         Raises ProtocolError, and the same one again if asked again.
         """
-        event = self._next(self.cycle.client_does, self._select_reader)
+        try:
+            event = self._read()
+        except ProtocolError as error:
+            if self._error is None:
+                self._error = error
+                self.cycle = self.cycle.client_does[states.FAIL].last
+            raise
         if isinstance(event, RequestHead):
-            self._begin(event)
+            self.request = event
+            cycle = self.cycle if event.keep_alive else self.cycle.last
+            self.cycle = cycle.client_does[states.TUNNEL_REQUEST if event.upgrade else states.REQUEST]
+            self._expect_body(self._head_reader.framing)
+        elif isinstance(event, EndOfMessage):
+            self.cycle = self.cycle.client_does[states.END]
+            self._select_reader()
+        elif isinstance(event, ConnectionClosed):
+            self.cycle = self.cycle.client_does[states.EOF]
+            self._select_reader()
         return event
 
     def send_informational(self, status: int = 100, headers: Optional[Headers] = None) -> bytes:
@@ -138,7 +155,7 @@ class ServerCodec(_Codec):
             raise ValueError(f"{status} is not an informational status")
         lines = Headers() if headers is None else headers
         out = encode_head(status_line(HTTP_11, status, ""), lines, None, self._settings.proper_case_words)
-        self.cycle.server_does(states.INFORMATIONAL)
+        self.cycle = self.cycle.server_does[states.INFORMATIONAL]
         return b"" if self.request is not None and self.request.version is HTTP_10 else out
 
     def send_response(self, head: ResponseHead, end_stream: bool = False) -> bytes:
@@ -160,10 +177,11 @@ class ServerCodec(_Codec):
         self._say_connection(head.headers, stays, http_10, tunnel)
         line = status_line(HTTP_10 if http_10 else HTTP_11, head.status, head.reason)
         out = encode_head(line, head.headers, said, self._settings.proper_case_words)
-        self.cycle.server_does(states.TUNNEL_RESPONSE if tunnel else states.RESPONSE)
-        self._writer.start(framing)
+        cycle = self.cycle.server_does[states.TUNNEL_RESPONSE if tunnel else states.RESPONSE]
         if not tunnel and not (stays and keeps_alive(not http_10, head.headers)):
-            self.cycle.stop_keep_alive()
+            cycle = cycle.last
+        self.cycle = cycle
+        self._writer.start(framing)
         self._select_reader()
         return out + self.send_end() if end_stream and not tunnel else out
 
@@ -177,24 +195,17 @@ class ServerCodec(_Codec):
     def send_end(self, trailers: Optional[Headers] = None) -> bytes:
         """The body is complete. Trailers are sent if the settings enable them and the body is chunked."""
         out = self._finish(trailers)
-        self.cycle.server_does(states.END)
+        self.cycle = self.cycle.server_does[states.END]
         self._select_reader()
         return out
-
-    def _begin(self, head: RequestHead) -> None:
-        self.request = head
-        if not head.keep_alive:
-            self.cycle.stop_keep_alive()
-        self.cycle.client_does(states.TUNNEL_REQUEST if head.upgrade else states.REQUEST)
-        self._parser.expect_body(self._head_reader.framing)
 
     def _select_reader(self) -> None:
         state = self.cycle.client
         if state is states.IDLE:
             self.request = None
-            self._parser.reader = self._head_reader
+            self._reader = self._head_reader
         elif state in _READERS_AFTER_END:
-            self._parser.reader = _READERS_AFTER_END[state]
+            self._reader = _READERS_AFTER_END[state]
 
     def _opens_tunnel(self, status: int) -> bool:
         if self.request is None or not self.request.upgrade:
@@ -232,11 +243,26 @@ class ClientCodec(_Codec):
         ConnectionClosed means between two messages or before the first byte of a response; an end inside one
         is a ProtocolError. Raises ProtocolError, and the same one again if asked again.
         """
-        event = self._next(self.cycle.server_does, self._select_reader)
-        if isinstance(event, ResponseHead):
-            self._begin(event)
+        try:
+            event = self._read()
+        except ProtocolError as error:
+            if self._error is None:
+                self._error = error
+                self.cycle = self.cycle.server_does[states.FAIL].last
+            raise
+        if isinstance(event, EndOfMessage):
+            self.cycle = self.cycle.server_does[states.END]
+            self._select_reader()
+        elif isinstance(event, ResponseHead):
+            framing = self._head_reader.framing
+            cycle = self.cycle if event.keep_alive else self.cycle.last
+            self.cycle = cycle.server_does[states.TUNNEL_RESPONSE if framing[0] is RAW else states.RESPONSE]
+            self._expect_body(framing)
         elif isinstance(event, InformationalHead):
-            self.cycle.server_does(states.INFORMATIONAL)
+            self.cycle = self.cycle.server_does[states.INFORMATIONAL]
+        elif isinstance(event, ConnectionClosed):
+            self.cycle = self.cycle.server_does[states.EOF]
+            self._select_reader()
         return event
 
     def send_request(self, head: RequestHead, end_stream: bool = False) -> bytes:
@@ -252,11 +278,10 @@ class ClientCodec(_Codec):
         framing, said = request_framing(head.method, headers, end_stream, tunnel)
         host = None if head.authority is None else ("host", head.authority)
         out = encode_head(self._request_line(head), headers, said, self._settings.proper_case_words, host)
-        self.cycle.client_does(states.TUNNEL_REQUEST if tunnel else states.REQUEST)
-        if not keeps_alive(True, headers):
-            self.cycle.stop_keep_alive()
+        cycle = self.cycle.client_does[states.TUNNEL_REQUEST if tunnel else states.REQUEST]
+        self.cycle = cycle if keeps_alive(True, headers) else cycle.last
         self.request = self._head_reader.request = head
-        self._parser.reader = self._head_reader
+        self._reader = self._head_reader
         self._writer.start(framing)
         return out + self.send_end() if end_stream and not tunnel else out
 
@@ -270,24 +295,17 @@ class ClientCodec(_Codec):
     def send_end(self, trailers: Optional[Headers] = None) -> bytes:
         """The body is complete. Trailers are sent if the settings enable them and the body is chunked."""
         out = self._finish(trailers)
-        self.cycle.client_does(states.END)
+        self.cycle = self.cycle.client_does[states.END]
         self._select_reader()
         return out
-
-    def _begin(self, head: ResponseHead) -> None:
-        framing = self._head_reader.framing
-        if not head.keep_alive:
-            self.cycle.stop_keep_alive()
-        self.cycle.server_does(states.TUNNEL_RESPONSE if framing[0] is RAW else states.RESPONSE)
-        self._parser.expect_body(framing)
 
     def _select_reader(self) -> None:
         state = self.cycle.server
         if state is states.IDLE:
             self.request = self._head_reader.request = None
-            self._parser.reader = self._head_reader
+            self._reader = self._head_reader
         elif state in _READERS_AFTER_END:
-            self._parser.reader = _READERS_AFTER_END[state]
+            self._reader = _READERS_AFTER_END[state]
 
     def _request_line(self, head: RequestHead) -> str:
         authority = head.authority

@@ -12,7 +12,7 @@ before the head of a response.
 from __future__ import annotations
 
 import enum
-from typing import Final, Optional, Union
+from typing import Final, Optional, Tuple, Union
 
 from .headers import Headers
 
@@ -64,6 +64,16 @@ class RequestHead:
         self.keep_alive = True
         self.expect_continue = False
         self.end_stream = False
+
+    def again(self, line: Tuple[str, str, str]) -> RequestHead:
+        """A head with the same header lines behind another request line: method, target in origin form, version."""
+        method, target, version = line
+        head = RequestHead(method, target, version, self.headers.copy(), self.authority, self.scheme)
+        head.upgrade = self.upgrade
+        head.keep_alive = self.keep_alive
+        head.expect_continue = self.expect_continue
+        head.end_stream = self.end_stream
+        return head
 
     def __repr__(self) -> str:
         line = f"{self.method!r}, {self.target!r}, {self.version!r}"

@@ -14,7 +14,7 @@ byte is looked at once and not once per byte (a 1 MiB head in 1 KiB pieces: 1.5 
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 
 class ReceiveBuffer:
@@ -89,3 +89,17 @@ class ReceiveBuffer:
             return crlf + 1 - self.pos, crlf + 3 - self.pos
         self._searched = max(start, len(data) - 2 - self.pos)
         return -1, -1
+
+    def maybe_regular_head(self, limit: int) -> Optional[Tuple[bytes, bytes, int]]:
+        """The start line without its LF, the block of header lines, and the length of the head in front, if it seems to be
+        there as a whole, in at most `limit` bytes, with CRLFs. Nothing is taken.
+
+        Only a guess: there may be a bare LF that ends the head before. Not tried a second time for the same head.
+        """
+        data, pos = self.data, self.pos
+        line_end = data.find(b"\n", pos)
+        last = data.find(b"\r\n\r\n", line_end)
+        length = last + 4 - pos
+        if line_end < 0 or last < 0 or length > limit or self._searched:
+            return None
+        return data[pos:line_end], data[line_end + 1 : last + 2], length

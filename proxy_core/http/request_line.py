@@ -48,6 +48,12 @@ RequestLine = Tuple[str, str, str]  # method, target, version
 Destination = Tuple[str, Optional[str], str]
 
 
+def is_plain(line: RequestLine) -> bool:
+    """Whether the line says nothing that matters for the meaning of the header lines: HTTP/1.1, origin form, no CONNECT."""
+    method, target, version = line
+    return version is HTTP_11 and target[0] == "/" and method != "CONNECT"
+
+
 def parse_request_line(raw: bytes, settings: Http1Settings) -> RequestLine:
     """The method, target and version (HTTP_11, HTTP_10 or NO_VERSION) of a request line without its LF.
 

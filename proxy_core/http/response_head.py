@@ -1,14 +1,14 @@
 """A response head, from its lines to a `ResponseHead` or `InformationalHead` and the framing of what follows.
 
-Place in the data's way: the parser calls `parse_status_line` when the line is there and `build_response_head`
-when the head is complete. Mirrors `ClientConnectionImpl::onHeadersCompleteBase` of Envoy; the framing rules
+Place in the data's way: the parser calls `parse_status_line` when the line is there, `parse_response_headers`
+and `build_response_head` when the head is complete. Mirrors `ClientConnectionImpl::onHeadersCompleteBase` of Envoy; the framing rules
 are RFC 9112 section 6.3. Unlike in Envoy a status has exactly three digits (RFC 9110 section 15), not four.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final, Tuple, Union
+from typing import Final, Optional, Tuple, Union
 
 from .events import HTTP_10, HTTP_11, InformationalHead, RequestHead, ResponseHead
 from .framing import (
@@ -49,13 +49,17 @@ def parse_status_line(raw: bytes) -> StatusLine:
     return HTTP_11 if version == "1.1" else HTTP_10, int(status), (reason or "").replace("\r", "")
 
 
+def parse_response_headers(block: bytes, settings: Http1Settings) -> Tuple[Headers, Optional[Framing]]:
+    """The header lines, and the framing that they state. Raises ProtocolError."""
+    headers = parse_header_lines(block, RESPONSE_JOINED, settings)
+    return headers, stated_framing(headers, settings)
+
+
 def build_response_head(
-    line: StatusLine, block: bytes, request: RequestHead, settings: Http1Settings
+    line: StatusLine, headers: Headers, stated: Optional[Framing], request: RequestHead
 ) -> Tuple[Union[ResponseHead, InformationalHead], Framing]:
     """The head, and how its body ends. request: what is being answered. Raises ProtocolError."""
     version, status, reason = line
-    headers = parse_header_lines(block, RESPONSE_JOINED, settings)
-    stated = stated_framing(headers, settings)
     if status < 200 or status == 204:
         _refuse_framing(headers)
     if status < 200 and status != 101:

@@ -112,7 +112,6 @@ class RouteAction(Protocol):
     metadata_match: Optional[Mapping[str, Any]]  # of the namespace envoy.lb, for subsets
     auto_host_rewrite: bool
     append_x_forwarded_host: bool
-    hedge_on_per_try_timeout: bool
     include_vh_rate_limits: bool
     connect_config: bool  # CONNECT is ended here and its payload forwarded as TCP
 

@@ -8,9 +8,10 @@ loads its configuration; every codec of it shares that object. Mirrors Envoy's `
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Any, Final
 
 from ..errors import PeerError
+from .recall import Recall
 
 # Envoy's response code details of the codec (source/common/http/http1/codec_impl.cc).
 CODEC_ERROR: Final = "http1.codec_error"
@@ -70,6 +71,7 @@ class Http1Settings:
         "enable_trailers", "allow_absolute_url", "allow_chunked_length", "allow_custom_methods",
         "headers_with_underscores_action", "validate_scheme", "proper_case_words",
         "send_fully_qualified_url",
+        "known_lines", "known_requests", "known_statuses", "known_responses",
     )  # fmt: skip
 
     def __init__(
@@ -100,3 +102,8 @@ class Http1Settings:
         self.validate_scheme = validate_scheme
         self.proper_case_words = proper_case_words
         self.send_fully_qualified_url = send_fully_qualified_url
+        # What the codecs that go by these settings have read lately (see `parser`): start lines, and blocks of header lines.
+        self.known_lines: Recall[Any] = Recall()
+        self.known_requests: Recall[Any] = Recall()
+        self.known_statuses: Recall[Any] = Recall()
+        self.known_responses: Recall[Any] = Recall()

@@ -99,52 +99,79 @@ JOINT_TRANSITIONS: Final[Dict[Tuple[str, str], Tuple[str, str]]] = {
 }
 
 
-class Cycle:
-    """The two machines of one connection, and whether it may see another request.
+class _Steps(Dict[str, "Cycle"]):
+    """Where each trigger of one party leads from one place; `steps[trigger]` raises IllegalTransition for one that is not
+    allowed there."""
 
-    client, server: the present states. keep_alive: read it; `stop_keep_alive()` changes it.
+    def __init__(self, party: str, place: Cycle) -> None:
+        super().__init__()
+        self._party = party
+        self._place = place
+
+    def __missing__(self, trigger: str) -> Cycle:
+        place = self._place
+        client, server = place.client, place.server
+        here, there = (client, server) if self._party == "client" else (server, client)
+        other = "server" if self._party == "client" else "client"
+        raise IllegalTransition(f"{self._party}: {trigger} in {here} ({other} {there})")
+
+
+class Cycle:
+    """One place of the two machines together, and whether the connection may see another request. Immutable.
+
+    client_does, server_does: the places that a trigger of either party leads to: `cycle = cycle.client_does[END]`.
+    last: the same place when the cycle under way is to be the last one of this connection.
+
+    All places that can be reached are made from the tables once (`START`), with the joint rules applied, so that a step is
+    one look-up. A request with its response takes eight steps in the codecs of both sides: 0.4 us here; 4.7 us when each step
+    looked at three tables.
     """
 
-    __slots__ = ("client", "server", "keep_alive")
+    __slots__ = ("client", "server", "keep_alive", "client_does", "server_does", "last")
 
-    def __init__(self) -> None:
-        self.client: str = IDLE
-        self.server: str = IDLE
-        self.keep_alive = True
+    def __init__(self, client: str, server: str, keep_alive: bool) -> None:
+        """Without steps; `_all_places` adds them."""
+        self.client: Final = client
+        self.server: Final = server
+        self.keep_alive: Final = keep_alive
+        self.client_does = _Steps("client", self)
+        self.server_does = _Steps("server", self)
+        self.last = self
 
-    def client_does(self, trigger: str) -> None:
-        """Step for something the client party sends. Raises IllegalTransition if the table has no such
-        step."""
-        try:
-            client = CLIENT_TRANSITIONS[self.client][trigger]
-            if trigger is REQUEST or trigger is TUNNEL_REQUEST:
-                self.server = SERVER_TRANSITIONS[self.server][REQUEST]
-        except KeyError:
-            raise IllegalTransition(f"client: {trigger} in {self.client} (server {self.server})") from None
-        self.client = client
-        self._join()
+    def __repr__(self) -> str:
+        return f"Cycle({self.client}, {self.server}, keep_alive={self.keep_alive})"
 
-    def server_does(self, trigger: str) -> None:
-        """Step for something the server party sends. Raises IllegalTransition if the table has no such
-        step."""
-        try:
-            self.server = SERVER_TRANSITIONS[self.server][trigger]
-        except KeyError:
-            raise IllegalTransition(f"server: {trigger} in {self.server} (client {self.client})") from None
-        self._join()
 
-    def stop_keep_alive(self) -> None:
-        """The cycle under way is the last one of this connection."""
-        if self.keep_alive:
-            self.keep_alive = False
-            self._join()
+_Place = Tuple[str, str, bool]
 
-    def _join(self) -> None:
-        if not self.keep_alive:
-            if self.client is DONE:
-                self.client = MUST_CLOSE
-            if self.server is DONE:
-                self.server = MUST_CLOSE
-        pair = JOINT_TRANSITIONS.get((self.client, self.server))
-        if pair is not None:
-            self.client, self.server = pair
+
+def _joined(client: str, server: str, keep_alive: bool) -> _Place:
+    if not keep_alive:
+        client = MUST_CLOSE if client is DONE else client
+        server = MUST_CLOSE if server is DONE else server
+    client, server = JOINT_TRANSITIONS.get((client, server), (client, server))
+    return client, server, keep_alive
+
+
+def _all_places() -> Cycle:
+    """The place in which every connection begins, with all that can be reached from it."""
+    known: Dict[_Place, Cycle] = {}
+
+    def at(place: _Place) -> Cycle:
+        if place not in known:
+            cycle = known[place] = Cycle(*place)
+            client, server, keep_alive = place
+            for trigger, after in CLIENT_TRANSITIONS[client].items():
+                if trigger is not REQUEST and trigger is not TUNNEL_REQUEST:
+                    cycle.client_does[trigger] = at(_joined(after, server, keep_alive))
+                elif REQUEST in SERVER_TRANSITIONS[server]:  # it moves both
+                    cycle.client_does[trigger] = at(_joined(after, SERVER_TRANSITIONS[server][REQUEST], keep_alive))
+            for trigger, after in SERVER_TRANSITIONS[server].items():
+                cycle.server_does[trigger] = at(_joined(client, after, keep_alive))
+            cycle.last = at(_joined(client, server, False))
+        return known[place]
+
+    return at((IDLE, IDLE, True))
+
+
+START: Final = _all_places()

@@ -35,6 +35,7 @@ class DrainManager:
         self._random = rng
         self._parent = parent
         self._is_draining = False
+        self._at_once = False
         self._members: Set[Drainable] = set()
         self._children: Set[DrainManager] = set()
 
@@ -61,7 +62,7 @@ class DrainManager:
         """Register; told at once if draining is under way."""
         self._members.add(member)
         if self.draining:
-            member.on_drain(self._delay())
+            member.on_drain(0.0 if self._drains_at_once else self._delay())
 
     def discard(self, member: Drainable) -> None:
         """This connection is over."""
@@ -70,6 +71,7 @@ class DrainManager:
     def start(self, at_once: bool = False) -> None:
         """Begin to drain. at_once: no spreading (a failed health check)."""
         self._is_draining = True
+        self._at_once = at_once
         self._tell(at_once)
 
     def stop(self) -> None:
@@ -81,6 +83,12 @@ class DrainManager:
             member.on_drain(0.0 if at_once else self._delay())
         for child in tuple(self._children):
             child._tell(at_once)
+
+    @property
+    def _drains_at_once(self) -> bool:
+        if self._is_draining:
+            return self._at_once
+        return self._parent is not None and self._parent._drains_at_once
 
     def _delay(self) -> float:
         return self._random.random() * self._drain_time * SPREAD_OVER if self._gradual else 0.0

@@ -19,6 +19,7 @@ MOST_NESTED: Final = 100
 _COUNT: Final = re.compile(r"\{(\d{1,9})(,(\d{0,9}))?\}")
 _FLAGS: Final = re.compile(r"\(\?([imsU]*)(-([imsU]+))?([:)])")
 _NAMED_GROUP: Final = re.compile(r"\(\?P?<(\w+)>", re.ASCII)
+_NUMBER: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})\}|(0[0-7]{0,2}|[1-7][0-7]{1,2}))")
 _PLACES: Final = {"A": TEXT_BEGIN, "z": TEXT_END, "b": WORD, "B": NO_WORD}
 
 
@@ -191,7 +192,7 @@ class _Parser:
         self._at += 2
         if letter in CONTROL:
             return CONTROL[letter]
-        number = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})\}|(0[0-7]{0,2}|[1-7][0-7]{1,2}))").match(pattern, start)
+        number = _NUMBER.match(pattern, start)
         if number is not None:
             self._at = number.end()
             two, braced, octal = number.groups()

@@ -38,8 +38,8 @@ class Regex:
         self.matches: Callable[[str], bool] = self._backtracking if self._is_linear else Automaton(self._steps()).matches
 
     def replacer(self, substitution: str) -> Callable[[str], str]:
-        """Gives texts with each match replaced: \\0 to \\9 stand for the match and its groups, \\\\ for a backslash. Where it asks
-        for a group that is not there nothing is replaced, as by RE2::GlobalReplace."""
+        """Gives texts with each match replaced: \\0 to \\9 stand for the match and its groups, \\\\ for a backslash. Where it
+        asks for a group that is not there nothing is replaced, as by RE2::GlobalReplace."""
         template = _template(substitution)
         if any(isinstance(part, int) and part > self.groups for part in template):
             return str

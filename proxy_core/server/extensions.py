@@ -19,6 +19,7 @@ from ..config.model.route_retry import RETRY_TYPES
 from ..config.registry import TypeRegistry
 from ..extensions.access_log import file, stream
 from ..extensions.access_log.registry import AccessLogExtension
+from ..extensions.http import compressor, decompressor
 from ..extensions.listener import http_inspector, original_dst, proxy_protocol, tls_inspector
 from ..extensions.listener import local_ratelimit as listener_local_ratelimit
 from ..extensions.network import (

@@ -42,15 +42,15 @@ def http_bootstrap(upstream_port: int, **fields: Any) -> Dict[str, Any]:
     return bootstrap([http_listener("main", [route("backend")], **fields)], [static_cluster("backend", upstream_port)])
 
 
-def text_log(path: Path, line: str) -> Dict[str, Any]:
+def text_log(file: Path, line: str) -> Dict[str, Any]:
     """An access log with one text line a request."""
     source = {"text_format_source": {"inline_string": f"{line}\n"}}
-    return {"name": "file", "typed_config": {"@type": _FILE_LOG, "path": str(path), "log_format": source}}
+    return {"name": "file", "typed_config": {"@type": _FILE_LOG, "path": str(file), "log_format": source}}
 
 
-def json_log(path: Path, **members: str) -> Dict[str, Any]:
+def json_log(file: Path, **members: str) -> Dict[str, Any]:
     """An access log with one JSON object a request."""
-    return {"name": "file", "typed_config": {"@type": _FILE_LOG, "path": str(path), "log_format": {"json_format": members}}}
+    return {"name": "file", "typed_config": {"@type": _FILE_LOG, "path": str(file), "log_format": {"json_format": members}}}
 
 
 def upstream_http1(**options: Any) -> Dict[str, Any]:

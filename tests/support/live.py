@@ -83,15 +83,17 @@ def accepts(port: int) -> bool:
 class Engine:
     """One engine process; a context manager that stops it and judges how it ended."""
 
-    def __init__(self, config: Dict[str, Any], directory: Path, arguments: Sequence[str] = ()) -> None:
-        """Starts the engine on the bootstrap `config`, to which an admin on a free port is added."""
+    def __init__(
+        self, config: Dict[str, Any], directory: Path, arguments: Sequence[str] = (), command: Sequence[str] = (),
+    ) -> None:
+        """Starts the engine on the bootstrap `config`, to which an admin on a free port is added. command: another engine's."""
         directory.mkdir(parents=True, exist_ok=True)
         self._errors = directory / "stderr"
         self._address_file = directory / "admin.address"
         file = directory / "config.json"
         file.write_text(json.dumps({"admin": {"address": address(0)}, **config}, indent=1))
         command = [
-            *engine_command(),
+            *(command or engine_command()),
             "-c",
             str(file),
             "--admin-address-path",

@@ -62,7 +62,7 @@ function setChart(chart, { title, source, samples }) {
   }, () => {});
 }
 
-function drawDetail(pair) {
+function drawDetail(pair, open) {
   say(byId("detail-title"), `C${pair.id}`);
   const [note, mood] = noteOf(pair);
   const age = `open for ${timeWords(pair.age_s)}`;
@@ -74,9 +74,9 @@ function drawDetail(pair) {
     { title: "Towards the host", source: "client", samples: history.map((one) => one.toHost).filter(Boolean) },
   ];
   keep(byId("charts"), both.filter((one) => one.samples.length), (one) => one.title, makeChart, setChart);
-  const at = pair.filters.indexOf(pair.parked_by);
-  keep(byId("pipeline"), pair.filters.map((name, index) => ({ name, index })), (one) => one.index, () => {
-    const pill = make("span", "pill");
+  const { names, http, at, waits } = pipelineOf(pair);
+  keep(byId("pipeline"), names.map((name, index) => ({ name, index })), (one) => `${one.index} ${one.name}`, (one) => {
+    const pill = make("span", one.index < http ? "pill" : "pill http");
     const what = make("span", "soft");
     return { element: make("li", "", pill, what), pill, what };
   }, ({ pill, what }, one) => {
@@ -84,8 +84,31 @@ function drawDetail(pair) {
     say(pill, filterWords(one.name));
     pill.title = one.name;
     pill.classList.toggle("parked", parked);
-    pill.classList.toggle("waits", at >= 0 && one.index > at);
-    say(what, parked ? `the chain is parked here for ${timeWords(pair.parked_s)}` : at >= 0 && one.index > at ? "waits behind it" : "");
+    pill.classList.toggle("waits", waits(one.index));
+    const held = one.index < http ? "chain" : "request";
+    say(what, parked ? `the ${held} is parked here for ${timeWords(pair.parked_s)}` : waits(one.index) ? "waits behind it" : "");
+  });
+  drawStreams(pair, open);
+}
+
+// The HTTP requests of a connection, each with the way it goes.
+function drawStreams(pair, open) {
+  byId("streams-title").hidden = !pair.streams.length;
+  keep(byId("streams"), pair.streams.map((one, index) => ({ ...one, index })), (one) => one.index, () => {
+    const [line, state, way, moved] = ["mono", "", "soft", "soft"].map((name) => make("span", name));
+    const upstream = make("button", "");
+    upstream.type = "button";
+    return { element: make("li", "", line, state, make("span", "way", way, upstream), moved), line, state, way, upstream, moved };
+  }, ({ line, state, way, upstream, moved }, one) => {
+    say(line, requestWords(one));
+    say(state, one.state);
+    say(way, one.cluster ? `to ${one.host || "no host yet"} of cluster ${one.cluster}` : "answered here");
+    upstream.hidden = !pair.far;
+    if (pair.far) say(upstream, `C${pair.far.id}`);
+    upstream.onclick = () => open(pair.far.id);
+    const status = one.response_code ? `status ${one.response_code} · ` : "";
+    const flags = one.flags.length ? ` · ${one.flags.join(" ")}` : "";
+    say(moved, `${status}${timeWords(one.age_s)} old · body ${sizeWords(one.bytes_in)} received, ${sizeWords(one.bytes_out)} sent${flags}`);
   });
 }
 
@@ -94,7 +117,8 @@ function drawDetailWithoutPair(id) {
   say(byId("detail-title"), `C${id}`);
   say(byId("detail-summary"), "");
   keep(byId("charts"), [], String, makeChart, setChart);
-  keep(byId("pipeline"), [], String, () => {}, () => {});
+  for (const id of ["pipeline", "streams"]) keep(byId(id), [], String, () => {}, () => {});
+  byId("streams-title").hidden = true;
 }
 
 // Ask for the whole text; one question at a time.

@@ -113,7 +113,7 @@ function open(id) {
 function showOpened() {
   const id = opened;
   const pair = latest && latest.connections.find((one) => one.id === id);
-  if (pair) drawDetail(pair);
+  if (pair) drawDetail(pair, open);
   else drawDetailWithoutPair(id);
   askForAnswer(id, () => opened === id);
 }

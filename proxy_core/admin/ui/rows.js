@@ -66,7 +66,7 @@ function setRow(row, pair, isOpen) {
   setBar(row.near.lower, ...near.write);
   setArrow(row.near.upperArrow, "→", near.paused.length > 0);
   setArrow(row.near.lowerArrow, "←", false);
-  setPills(row.pills, pair.filters, pair.parked_by);
+  setPills(row.pills, pipelineOf(pair));
   row.far.element.style.visibility = far ? "" : "hidden";
   if (far) {
     setBar(row.far.upper, ...far.write);

@@ -1,17 +1,23 @@
 """One pair of connections as the page draws it: client, filters, host, and the four buffers between them.
 
 The facts are those of `connection_rows.row`; here they are made small, because forty of them go out twice a
-second. `streams` is for filters that have several exchanges in one connection.
+second. `streams` are the HTTP requests of the client's connection.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Final
 
 from ...network.connection import Connection
 from ...observe.reasons import ClosedConnection
 from ..connection_rows import closed_row, row
 from .survey import Pair
+
+# Of `connection_streams.stream_row`, what the page shows.
+STREAM_FACTS: Final = (
+    "method", "path", "state", "age_s", "bytes_in", "bytes_out", "response_code", "route", "cluster", "host", "upstream_id",
+    "flags", "filters", "parked_by", "parked_direction", "parked_s", "stalled",
+)
 
 
 def pair_row(pair: Pair, now: float, seconds: float) -> Dict[str, Any]:
@@ -36,8 +42,13 @@ def pair_row(pair: Pair, now: float, seconds: float) -> Dict[str, Any]:
         "out_rate": round(pair.sent / seconds),
         "near": _end(near),
         "far": _end(row(pair.far, now)) if pair.far is not None else None,
-        "streams": [],
+        "streams": [_stream(one) for one in near["streams"]],
     }
+
+
+def _stream(facts: Dict[str, Any]) -> Dict[str, Any]:
+    """A request; `filters` and `parked_by` are those of HTTP."""
+    return {name: facts[name] for name in STREAM_FACTS}
 
 
 def _end(facts: Dict[str, Any]) -> Dict[str, Any]:

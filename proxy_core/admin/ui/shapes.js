@@ -63,15 +63,14 @@ function setBar(bar, bytes, limit, isFull) {
   bar.element.title = `${sizeWords(bytes)}${marks}`;
 }
 
-// The filters of a chain in order; those behind the one that parked it wait.
-function setPills(parent, names, parkedBy) {
-  const at = parkedBy ? names.indexOf(parkedBy) : names.length;
+// The filters in order, as `pipelineOf` says.
+function setPills(parent, { names, http, at, waits }) {
   keep(parent, names.map((name, index) => ({ name, index })), (one) => `${one.index} ${one.name}`, (one) => {
-    const element = make("span", "pill", filterWords(one.name));
+    const element = make("span", one.index < http ? "pill" : "pill http", filterWords(one.name));
     element.title = one.name;
     return { element };
   }, ({ element }, one) => {
     element.classList.toggle("parked", one.index === at);
-    element.classList.toggle("waits", one.index > at);
+    element.classList.toggle("waits", waits(one.index));
   });
 }

@@ -5,7 +5,8 @@ do not stop the loop for the time it takes to look at all of them. What closes o
 it was when its turn came.
 
 A downstream connection and its upstream one count as one: a pair, in the more unusual state of the two. A pair
-that is merely open is "moving" if bytes came or went since the walk before, else "idle".
+that is merely open is "moving" if bytes came or went since the walk before, else "idle", or "waiting" if it has an HTTP
+request under way. The upstream one of an HTTP client is the one that serves its request now.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import Collection, Dict, Final, List, NamedTuple, Optional, Sequence
 from ...network.connection import Connection
 from ...network.states import OPEN
 from ..connection_rows import place_of, states_of
+from ..connection_streams import active_stream, parked_stream, served_by
 
 MOVING: Final = "moving"
+WAITING: Final = "waiting"
 IDLE: Final = "idle"
 # The states of a pair, the most unusual first.
 SEVERITY: Final = (
-    "stalled", "parked", "above_high", "flushing", "paused", "half_closed", "lingering", "connecting", MOVING, IDLE,
+    "stalled", "parked", "above_high", "flushing", "paused", "half_closed", "lingering", "connecting", MOVING, WAITING, IDLE,
 )
 _RANK: Final = {state: rank for rank, state in enumerate(SEVERITY)}
 ORDERS: Final = ("unusual", "busiest", "fullest")
@@ -63,7 +66,9 @@ class Pair:
             states = [*states, *_unusual(self.far)]
         if states:
             return min(states, key=_RANK.__getitem__)
-        return MOVING if self.received or self.sent else IDLE
+        if self.received or self.sent:
+            return MOVING
+        return IDLE if active_stream(self.near) is None else WAITING
 
     def key(self, order: str) -> Key:
         """What sorts first is shown first. By id where nothing else tells, so that rows stay where they are."""
@@ -89,6 +94,7 @@ def _unusual(connection: Connection) -> List[str]:
     if (
         connection.read_state is OPEN and connection.write_state is OPEN and not connection.pauses
         and not connection.above_high and not connection.read_chain.parked_by and connection.is_open
+        and parked_stream(connection) is None
     ):
         return []
     return [state for state in states_of(connection) if state in _RANK]
@@ -139,6 +145,7 @@ class Survey:
         self._left = [one for one in live if one.id == one.info.connection_id and one.info.listener_name in listeners]
         self._left.reverse()
         self._upstreams = {one.id: one for one in live if one.id != one.info.connection_id}
+        self._servers = self._serving()
         self._before = moved
         self._wanted = wanted
         self._found: List[Tuple[Key, Pair]] = []
@@ -156,18 +163,28 @@ class Survey:
             self._count(self._pair(left.pop()))
         if left:
             return False
-        self._upstreams = {}
+        self._upstreams, self._servers = {}, {}
         return True
 
     def shown(self) -> List[Pair]:
         """The pairs to be shown one by one, the first ones by the viewer's order."""
         return [pair for _, pair in heapq.nsmallest(self._wanted.rows, self._found, key=_by_key)]
 
+    def _serving(self) -> Dict[int, Connection]:
+        """The connections of HTTP pools that are in use, by the client's that they serve."""
+        found = {}
+        for one in self._upstreams.values():
+            if one.info.connection_id < 0:
+                info = served_by(one)
+                if info is not None:
+                    found[info.connection_id] = one
+        return found
+
     def _pair(self, near: Connection) -> Pair:
         so_far = self.moved[near.id] = (near.bytes_read, near.bytes_sent)
         received, sent = so_far if self._before is None else self._before.get(near.id, (0, 0))
         upstream = near.info.upstream
-        far = self._upstreams.get(upstream.connection_id) if upstream is not None else None
+        far = self._upstreams.get(upstream.connection_id) if upstream is not None else self._servers.get(near.id)
         return Pair(near, far, near.bytes_read - received, near.bytes_sent - sent)
 
     def _count(self, pair: Pair) -> None:
@@ -189,7 +206,8 @@ class Survey:
         tally.states[pair.state] = tally.states.get(pair.state, 0) + 1
         tally.received += pair.received
         tally.sent += pair.sent
-        parked_by = pair.near.read_chain.parked_by
+        held = parked_stream(pair.near)
+        parked_by = held.name if held is not None else pair.near.read_chain.parked_by
         if parked_by:
             tally.parked[parked_by] = tally.parked.get(parked_by, 0) + 1
 

@@ -11,6 +11,7 @@ const STATES = {
   lingering: ["waiting for the peer to close", "", "lingering"],
   connecting: ["connecting", ""],
   moving: ["moving", ""],
+  waiting: ["waiting for a response", "", "waiting"],
   idle: ["idle", ""],
 };
 
@@ -51,12 +52,33 @@ function pauseWords(end, whose) {
   return `reading from the ${whose} is paused for ${timeWords(end.paused_s)}: ${holders}`;
 }
 
+// "GET /index.html"
+function requestWords(stream) {
+  return stream.method ? `${stream.method} ${stream.path}` : "a request without a head yet";
+}
+
+// The filters of a pair, those of its HTTP request last, and which of them wait for the one at `at` (-1: none is parked).
+// A response goes through them the other way.
+function pipelineOf(pair) {
+  const stream = pair.streams.find((one) => one.parked_by) || pair.streams[0];
+  const names = [...pair.filters, ...(stream ? stream.filters : [])];
+  const http = pair.filters.length;
+  if (stream && stream.parked_by) {
+    const at = http + stream.filters.indexOf(stream.parked_by);
+    const isResponse = stream.parked_direction === "response";
+    return { names, http, at, waits: (index) => (isResponse ? index >= http && index < at : index > at) };
+  }
+  const at = pair.parked_by ? pair.filters.indexOf(pair.parked_by) : -1;
+  return { names, http, at, waits: (index) => at >= 0 && index > at };
+}
+
 // What one pair waits for, in a sentence, and the tone of that.
 function noteOf(pair) {
   const { near, far } = pair;
   if (pair.parked_by) {
     const end = pair.state === "stalled" ? "; nothing is left to wake it" : "";
-    return [`parked by ${filterWords(pair.parked_by)} for ${timeWords(pair.parked_s)}${end}`, "bad"];
+    const what = pair.streams.length ? `${requestWords(pair.streams[0])} ` : "";
+    return [`${what}parked by ${filterWords(pair.parked_by)} for ${timeWords(pair.parked_s)}${end}`, "bad"];
   }
   if (pair.closing) return [pair.closing, "warn"];
   if (far && far.paused.length) return [pauseWords(far, "host"), "warn"];
@@ -65,6 +87,10 @@ function noteOf(pair) {
   if (far && far.write[2]) return ["the host takes bytes more slowly than they come", "warn"];
   if (near.reads === "ended") return [`the client has finished sending; quiet for ${timeWords(near.quiet_s)}`, ""];
   if (far && far.reads === "ended") return [`the host has finished sending; quiet for ${timeWords(near.quiet_s)}`, ""];
+  if (pair.streams.length) {
+    const [stream] = pair.streams;
+    return [`${requestWords(stream)}: ${stream.state}, ${timeWords(stream.age_s)}`, ""];
+  }
   if (pair.state === "connecting") return ["waiting for the host to accept", ""];
   return [near.quiet_s >= 1 ? `quiet for ${timeWords(near.quiet_s)}` : "", ""];
 }

@@ -17,7 +17,7 @@ from .route_action import MOST_HEADERS, RequestMirrorPolicy, RouteAction
 from .route_answer import DirectResponseAction, NonForwardingAction, RedirectAction
 from .route_cors import CorsPolicy
 from .route_match import RouteMatch
-from .route_retry import HedgePolicy, RetryPolicy
+from .route_retry import RetryPolicy
 
 
 class AnyOrEmpty(AnyOf):
@@ -98,7 +98,9 @@ class Route(Message):
     request_body_buffer_limit: Optional[int] = optional(UInt64(), help="Bytes of a body that may be kept.")
 
 
-@message("envoy.config.route.v3.VirtualHost", unsupported=("retry_policy_typed_config", "matcher", "route_specifiers"))
+@message("envoy.config.route.v3.VirtualHost", unsupported=(
+    "retry_policy_typed_config", "hedge_policy", "matcher", "route_specifiers",
+))
 @dataclass(eq=False, repr=False)
 class VirtualHost(Message):
     """The routes of some host names."""
@@ -119,7 +121,6 @@ class VirtualHost(Message):
     include_request_attempt_count: bool = plain(Bool(), help="x-envoy-attempt-count to the upstream.")
     typed_per_filter_config: Dict[str, AnyValue] = mapping(AnyOf(), help="By the names of filters.")
     retry_policy: Optional[RetryPolicy] = optional(Nested(RetryPolicy))
-    hedge_policy: Optional[HedgePolicy] = optional(Nested(HedgePolicy))
     per_request_buffer_limit_bytes: Optional[int] = optional(UInt32(), deprecated=True)
     include_attempt_count_in_response: bool = plain(Bool(), help="x-envoy-attempt-count to the client.")
     request_mirror_policies: List[RequestMirrorPolicy] = repeated(Nested(RequestMirrorPolicy))

@@ -15,7 +15,7 @@ from .matcher import RegexMatchAndSubstitute
 from .rate_limit import RateLimit
 from .route_cors import CorsPolicy
 from .route_hash import HashPolicy
-from .route_retry import HedgePolicy, RetryPolicy
+from .route_retry import RetryPolicy
 
 _NAME: Final = "envoy.config.route.v3.RouteAction"
 _WEIGHTED: Final = "envoy.config.route.v3.WeightedCluster"
@@ -120,6 +120,7 @@ class InternalRedirectPolicy(Message):
 @message(_NAME, unsupported=(
     "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "early_data_policy", "retry_policy_typed_config",
     "max_grpc_timeout", "grpc_timeout_offset", "internal_redirect_action", "max_internal_redirects", "path_rewrite_policy",
+    "hedge_policy",
 ), required_oneofs=("cluster_specifier",))
 @dataclass(eq=False, repr=False)
 class RouteAction(Message):
@@ -146,7 +147,6 @@ class RouteAction(Message):
     cluster_not_found_response_code: str = plain(Enum(**{name: n for n, name in enumerate(NOT_FOUND_CODES)}))
     idle_timeout: Optional[float] = optional(Duration(), help="In place of stream_idle_timeout; 0s: none.")
     upgrade_configs: List[UpgradeConfig] = repeated(Nested(UpgradeConfig))
-    hedge_policy: Optional[HedgePolicy] = optional(Nested(HedgePolicy))
     host_rewrite_header: Optional[str] = optional(HeaderText(), oneof="host_rewrite_specifier")
     request_mirror_policies: List[RequestMirrorPolicy] = repeated(Nested(RequestMirrorPolicy))
     regex_rewrite: Optional[RegexMatchAndSubstitute] = optional(Nested(RegexMatchAndSubstitute))

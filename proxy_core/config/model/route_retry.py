@@ -97,11 +97,3 @@ class RetryPolicy(Message):
     )
     rate_limited_retry_back_off: Optional[RateLimitedRetryBackOff] = optional(Nested(RateLimitedRetryBackOff))
     per_try_idle_timeout: Optional[float] = optional(Duration())
-
-
-@message("envoy.config.route.v3.HedgePolicy", unsupported=("initial_requests", "additional_request_chance"))
-@dataclass(eq=False, repr=False)
-class HedgePolicy(Message):
-    """Several attempts at once."""
-
-    hedge_on_per_try_timeout: bool = plain(Bool(), help="An attempt that is late goes on beside the next one.")

@@ -103,7 +103,8 @@ class BasicAuthFilter(HttpFilter):
         if not _is_right(access.users, name, password):
             return self._deny(head, access, "Invalid username/password combination.", "invalid_credential")
         if settings.forward_to:
-            head.headers.set(settings.forward_to, header_value(name))
+            head.headers.remove(settings.forward_to)
+            head.headers.add(settings.forward_to, header_value(name))
         if settings.emits:
             self.decoder.info.set_dynamic_metadata(_NAMESPACE, {"username": name.encode("latin-1").decode("utf-8", "replace")})
         settings.allowed.value += 1

@@ -12,6 +12,7 @@ from ...observe.access_log.values import Value
 from ..events import HTTP_11, RequestHead, ResponseHead
 from ..headers import Headers
 from ..route_api import Route
+from ..routing.text import readable
 
 
 class StreamFacts:
@@ -59,17 +60,17 @@ class StreamFacts:
         if request is None:
             return None
         pseudo = _PSEUDO.get(name)
-        return request.headers.get(name) if pseudo is None else pseudo(request)
+        return readable(request.headers.get(name) if pseudo is None else pseudo(request))
 
     def response_header(self, name: str) -> Optional[str]:
         """The first value of a header of the response; ":status" is one."""
         if self.response is None:
             return None
-        return str(self.response.status) if name == ":status" else self.response.headers.get(name)
+        return str(self.response.status) if name == ":status" else readable(self.response.headers.get(name))
 
     def response_trailer(self, name: str) -> Optional[str]:
         """The first value of a trailer of the response."""
-        return None if self.response_trailers is None else self.response_trailers.get(name)
+        return None if self.response_trailers is None else readable(self.response_trailers.get(name))
 
     def fact(self, name: str) -> Value:
         """What is known under this name of `http_operators.FACTS`, or None."""

@@ -166,8 +166,8 @@ class Iteration:
                     return
             if status is CONTINUE:
                 if slot.state is STOPPED:
-                    self._keep(data)
-                    self.resume(at)
+                    if self._keep(data):
+                        self.resume(at)
                     return
             elif not self._obey_data(slot, status, data) and not (self.consumed and at + 1 == len(slots)):
                 self._stream.filter_stopped(slot)
@@ -278,18 +278,21 @@ class Iteration:
         self._after_drain()
         self._check_limit()
 
-    def _keep(self, data: Buffer) -> None:
+    def _keep(self, data: Buffer) -> bool:
+        """Put it into the manager's buffer; False if that was too much, and the stream has been given another end."""
         kept = self.kept
         if kept is None:
             kept = self.kept = Buffer()
         if data is not kept:
             kept.move_from(data)
-        self._check_limit()
+        return self._check_limit()
 
-    def _check_limit(self) -> None:
-        if self.kept is not None and self.kept.size > self.limit > 0 and not self._paused:
-            self._paused = self._streaming
-            self.over_limit(self._streaming)
+    def _check_limit(self) -> bool:
+        if self.kept is None or self._paused or not self.kept.size > self.limit > 0:
+            return True
+        self._paused = self._streaming
+        self.over_limit(self._streaming)
+        return self._paused
 
     def _after_drain(self) -> None:
         if self._paused and self.kept is not None and self.kept.size <= self.limit // 2:

@@ -30,10 +30,10 @@ def send_head(stream: Any, end_stream: bool) -> None:
     _finish_headers(stream, manager, head)
     codec = owner.codec
     if stream.request_state is not COMPLETE:
-        codec.cycle.stop_keep_alive()  # what is left of the request is not wanted
+        codec.stop_keep_alive()  # what is left of the request is not wanted
         manager.stats.downstream_rq_response_before_rq_complete.value += 1
     elif owner.is_last_response():
-        codec.cycle.stop_keep_alive()
+        codec.stop_keep_alive()
     facts = stream.facts
     facts.response_code = head.status
     out = codec.send_response(head, end_stream)

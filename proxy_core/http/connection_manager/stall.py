@@ -109,5 +109,5 @@ class StallWatch:
         if found is None or self.stalled or not is_stuck(stream, found):
             return
         self._reported, self._reported_since = found.slot, found.since
-        stall = Stall(found.name, found.since, found.kept, stream.connection.may_read_more, request_line(stream))
+        stall = Stall(found.name, found.since, found.kept, False, request_line(stream))
         stream.connection.settings.on_stall(stream.connection, stall)

@@ -19,7 +19,7 @@ from .levels import Joined, Level, join, prepare_level
 from .mirror import PreparedMirror, mirrors_of
 from .paths import path_rule
 from .rate_limits import prepare_rate_limits
-from .redirect import non_forwarding, prepare_direct, prepare_redirect
+from .redirect import prepare_direct, prepare_redirect
 from .request_hash import RequestHash
 from .retry import PreparedRetryPolicy, check_predicates
 from .rewrite import Rewrite, prepare_rewrite, rewrite_host
@@ -103,7 +103,9 @@ class RouteBuilder:
             most = self._above.most_body_bytes
             answer = prepare_direct(config.direct_response, formats, f"{path}.direct_response", most)
         else:
-            answer = non_forwarding()
+            # As in Envoy: forwarded to no cluster, if no filter answers first.
+            nowhere = ForwardAction(RouteAction(), Target(), Shared((), None, False, None))
+            return PreparedRoute(facts, None, nowhere, together.request, together.response), None
         return PreparedRoute(facts, answer, None, together.request, together.response), None
 
     def _forwarding(
@@ -119,7 +121,7 @@ class RouteBuilder:
             hash_ = RequestHash(action.hash_policy) if action.hash_policy else None
         except ValueError as error:
             raise ConfigError([Problem(path, str(error))]) from None
-        shared = Shared(self._mirrors(action, path), self._retry(action, path), self._hedges(action), hash_)
+        shared = Shared(self._mirrors(action, path), self._retry(action, path), hash_)
         if action.weighted_clusters is not None:
             parts = _Parts(action, facts, level, shared, rewrite)
             return None, self._weighted(action.weighted_clusters, parts, f"{path}.weighted_clusters")
@@ -145,7 +147,8 @@ class RouteBuilder:
         # The changes of a weighted cluster come before those of all other levels, whoever wins among them.
         others = join([*self._above.levels, parts.level], self._above.most_specific_wins)
         together = join([*self._above.levels, parts.level, own], True)
-        target = Target(config.name, wire(config.cluster_header.lower()), subset_of(parts.action.metadata_match, config.metadata_match))
+        subset = subset_of(parts.action.metadata_match, config.metadata_match)
+        target = Target(config.name, wire(config.cluster_header.lower()), subset)
         forward = ForwardAction(parts.action, target, parts.shared)
         rewrite = _with_host(config.host_rewrite_literal or "", parts.action.append_x_forwarded_host, parts.rewrite)
         return PreparedRoute(
@@ -167,10 +170,6 @@ class RouteBuilder:
         if action.retry_policy is not None:
             self._problems.extend(check_predicates(config, f"{path}.retry_policy"))
         return PreparedRetryPolicy(config)
-
-    def _hedges(self, action: RouteAction) -> bool:
-        hedge = action.hedge_policy or self._above.config.hedge_policy
-        return hedge is not None and hedge.hedge_on_per_try_timeout
 
     def _check_cluster(self, name: str, what: str, path: str) -> None:
         if name and self._above.validates_clusters and not self._above.context.has_cluster(name):

@@ -46,7 +46,6 @@ class Shared(NamedTuple):
 
     mirrors: Sequence[PreparedMirror]
     retry: Optional[PreparedRetryPolicy]
-    hedge_on_per_try_timeout: bool
     hash: Optional[RequestHash]
 
 
@@ -54,9 +53,10 @@ class ForwardAction:
     """`route_api.RouteAction`; of a weighted cluster one for each of its clusters."""
 
     __slots__ = (
-        "timeout", "timeout_is_default", "idle_timeout", "max_stream_duration", "flush_timeout", "retry_policy", "mirror_policies",
-        "internal_redirect_policy", "cluster_not_found_code", "high_priority", "metadata_match", "auto_host_rewrite",
-        "append_x_forwarded_host", "hedge_on_per_try_timeout", "connect_config", "include_vh_rate_limits", "_cluster",
+        "timeout", "timeout_is_default", "idle_timeout", "max_stream_duration", "flush_timeout", "retry_policy",
+        "mirror_policies", "internal_redirect_policy", "cluster_not_found_code", "high_priority", "metadata_match",
+        "auto_host_rewrite",
+        "append_x_forwarded_host", "connect_config", "include_vh_rate_limits", "_cluster",
         "_cluster_header", "_hash", "_upgrades",
     )
 
@@ -64,7 +64,8 @@ class ForwardAction:
         self.timeout = DEFAULT_TIMEOUT if config.timeout is None else config.timeout
         self.timeout_is_default = config.timeout is None
         self.idle_timeout = config.idle_timeout
-        self.max_stream_duration = config.max_stream_duration.max_stream_duration if config.max_stream_duration else None
+        longest = config.max_stream_duration
+        self.max_stream_duration = longest.max_stream_duration if longest is not None else None
         self.flush_timeout = config.flush_timeout
         self.retry_policy: Optional[route_api.RetryPolicy] = shared.retry
         self.mirror_policies: Sequence[route_api.MirrorPolicy] = shared.mirrors
@@ -77,7 +78,6 @@ class ForwardAction:
         self.metadata_match = target.metadata_match
         self.auto_host_rewrite = bool(config.auto_host_rewrite)
         self.append_x_forwarded_host = config.append_x_forwarded_host
-        self.hedge_on_per_try_timeout = shared.hedge_on_per_try_timeout
         self.connect_config = any(one.connect_config is not None for one in config.upgrade_configs)
         self.include_vh_rate_limits = bool(config.include_vh_rate_limits)
         self._cluster = target.cluster

@@ -60,7 +60,10 @@ def prepare_headers(
 def prepare_mutations(
     mutations: Sequence[HeaderMutation], formats: Formats, path: str, problems: List[Problem], kind: str = "request"
 ) -> Optional[Change]:
-    """The change that a list of HeaderMutations at `path` makes, one after the other; None for an empty list."""
+    """The change that a list of HeaderMutations at `path` makes, one after the other; None for an empty list.
+
+    kind: "request" or "response". Other than in `prepare_headers`, a line that overwrites goes to the end.
+    """
     changes: List[Change] = []
     for index, mutation in enumerate(mutations):
         try:
@@ -132,9 +135,25 @@ def _change(removed: List[str], entries: List[_Entry], inline: FrozenSet[str]) -
     return apply
 
 
+def _appending(entry: _Entry, inline: FrozenSet[str]) -> Change:
+    name, action = entry.name, entry.action
+
+    def append(headers: Headers, info: StreamInfo) -> None:
+        value = entry.format(info) if entry.fixed is None else entry.fixed
+        if not value and not entry.keep_empty:
+            return
+        is_there = name in headers
+        if (action == ADD_IF_ABSENT and is_there) or (action == OVERWRITE_IF_EXISTS and not is_there):
+            return
+        if is_there and action != APPEND_IF_EXISTS_OR_ADD:
+            headers.remove(name)
+        append_line(headers, name, value, inline)
+    return append
+
+
 def _mutation(mutation: HeaderMutation, formats: Formats, inline: FrozenSet[str]) -> Change:
     if mutation.append is not None:
-        return _change([], [_entry(mutation.append, formats)], inline)
+        return _appending(_entry(mutation.append, formats), inline)
     if mutation.remove is not None:
         if is_pseudo(mutation.remove):
             raise ValueError(_NOT_REMOVED)

@@ -82,7 +82,7 @@ class TlsRedirect:
 
 
 class Direct:
-    """`route_api.DirectResponse` of a `direct_response` and of `non_forwarding_action`."""
+    """`route_api.DirectResponse` of a `direct_response`."""
 
     __slots__ = ("status", "content_type", "is_redirect", "_body", "_has_location")
 
@@ -127,11 +127,6 @@ def prepare_direct(config: DirectResponseAction, formats: Formats, path: str, mo
             info.http.local_reply_body = local
         return body_format.render(info, formats.moment(info))
     return Direct(config.status, body, body_format.content_type)
-
-
-def non_forwarding() -> Direct:
-    """`non_forwarding_action`: nobody else has answered."""
-    return Direct(503, lambda info: b"")
 
 
 def host_for(head: RequestHead, scheme: str, port: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ...config.model.route_cors import CorsPolicy
 from ...observe.stream_info import NOTHING, StreamInfo
+from .. import route_api
 from ..events import RequestHead, ResponseHead
 from ..route_api import DirectResponse, RouteAction
 from .filter_settings import NO_SETTINGS, Settings
@@ -33,7 +34,7 @@ class VirtualHost:
         self.include_request_attempt_count: bool = config.include_request_attempt_count
         self.include_attempt_count_in_response: bool = config.include_attempt_count_in_response
         self.include_is_timeout_retry_header: bool = config.include_is_timeout_retry_header
-        self.rate_limits = rate_limits
+        self.rate_limits: Sequence[Any] = rate_limits
         self.cors: Optional[CorsPolicy] = config.cors
         self.metadata: Mapping[str, Any] = config.metadata.filter_metadata if config.metadata is not None else NOTHING
         self._clusters = clusters
@@ -70,12 +71,12 @@ class PreparedRoute:
     ) -> None:
         """request, response: changes of headers of all levels. rewrite: of host and path, after them."""
         self.name = facts.name
-        self.virtual_host = facts.virtual_host
+        self.virtual_host: route_api.VirtualHost = facts.virtual_host
         self.metadata = facts.metadata
         self.request_body_buffer_limit = facts.request_body_buffer_limit
-        self.rate_limits = facts.rate_limits
+        self.rate_limits: Sequence[Any] = facts.rate_limits
         self.stat_prefix = facts.stat_prefix
-        self.cors = facts.cors
+        self.cors: Sequence[Any] = facts.cors
         self.direct_response = direct_response
         self.action = action
         self.changes_request = request is not None or rewrite is not None

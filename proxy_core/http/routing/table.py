@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, FrozenSet, List, Optional, Sequence
+from typing import Collection, Final, List, Optional, Sequence
 
 from ...config.model.route import RouteConfiguration, VirtualHost
 from ...errors import ConfigError, Problem
@@ -38,7 +38,7 @@ class Table:
 
     def __init__(self, config: RouteConfiguration, hosts: HostMap[HostRoutes]) -> None:
         self.name = config.name
-        self.internal_only_headers: FrozenSet[str] = frozenset(wire(name.lower()) for name in config.internal_only_headers)
+        self.internal_only_headers: Collection[str] = frozenset(wire(name.lower()) for name in config.internal_only_headers)
         self._hosts = hosts
         self._host_header = wire(config.vhost_header.lower())
         self._ignores_port = config.ignore_port_in_host_matching
@@ -62,7 +62,8 @@ def build_table(config: RouteConfiguration, context: TableContext, path: str, va
     if config.validate_clusters is not None:
         validates_clusters = config.validate_clusters
     level = prepare_level(config, context, path, problems)
-    mirrors = mirrors_of(config.request_mirror_policies, context, context.has_cluster if validates_clusters else None, path, problems)
+    has_cluster = context.has_cluster if validates_clusters else None
+    mirrors = mirrors_of(config.request_mirror_policies, context, has_cluster, path, problems)
     hosts: HostMap[HostRoutes] = HostMap()
     for index, host in enumerate(config.virtual_hosts):
         where = f"{path}.virtual_hosts[{index}]"

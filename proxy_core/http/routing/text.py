@@ -3,7 +3,7 @@ form once, when it is loaded."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Optional
 
 # What would end a header line, and NUL, which no header may hold.
 _UNSAFE: Final = {ord(character): None for character in "\r\n\0"}
@@ -14,11 +14,14 @@ def wire(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
+def readable(value: Optional[str]) -> Optional[str]:
+    """The text that the bytes of a header stand for: the reverse of `wire`. Bytes that are not UTF-8 stay what they are."""
+    return value if value is None or value.isascii() else value.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
 def header_value(text: str) -> str:
-    """Text of whatever origin as a header value: it can neither end the line nor begin another. Text in which all characters
-    could be bytes is taken for such, as headers have it."""
-    if not text.isascii() and max(text) > "\xff":
-        text = wire(text)
+    """Text of whatever origin as a header value: it can neither end the line nor begin another."""
+    text = wire(text)
     return text if text.isprintable() else text.translate(_UNSAFE)
 
 

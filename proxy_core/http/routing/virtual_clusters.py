@@ -1,4 +1,4 @@
-"""Virtual clusters: requests of a virtual host that are counted together. Mirrors `VirtualHostImpl::virtualClusterFromEntries`."""
+"""Virtual clusters: requests of a virtual host that are counted together. Mirrors `virtualClusterFromEntries`."""
 
 from __future__ import annotations
 

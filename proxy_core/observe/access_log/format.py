@@ -14,7 +14,7 @@ from ..stream_info import StreamInfo
 from .http_operators import http_facts
 from .operators import plain_operators
 from .parametrised import parametrised_operators
-from .values import Getter, LogContext, as_text
+from .values import Getter, LogContext, Value, as_text, unescaped_text
 
 # What Envoy writes when no format is given, for TCP as well: mostly dashes there.
 ENVOY_DEFAULT = (
@@ -38,19 +38,20 @@ Build = Callable[[StreamInfo, LogContext], Any]
 
 
 class TextFormatter:
-    """A compiled text format. The text is used as it is: no line end is added."""
+    """A compiled text format. The text is used as it is: no line end is added. render: how a value becomes text."""
 
-    __slots__ = ("_parts", "_empty")
+    __slots__ = ("_parts", "_empty", "_render")
 
-    def __init__(self, parts: List[Part], empty: str) -> None:
+    def __init__(self, parts: List[Part], empty: str, render: Callable[[Value, str], str] = as_text) -> None:
         self._parts = parts
         self._empty = empty
+        self._render = render
 
     def format(self, info: StreamInfo, context: LogContext) -> str:
         """The line of one connection."""
-        empty = self._empty
+        empty, render = self._empty, self._render
         return "".join([
-            part if isinstance(part, str) else as_text(part(info, context), empty) for part in self._parts
+            part if isinstance(part, str) else render(part(info, context), empty) for part in self._parts
         ])
 
 
@@ -183,4 +184,4 @@ class FormatCompiler:
         only: Optional[Part] = parts[0] if len(parts) == 1 else None
         if only is not None and not isinstance(only, str):
             return only
-        return TextFormatter(parts, "" if omit_empty else "-").format
+        return TextFormatter(parts, "" if omit_empty else "-", unescaped_text).format  # JSON escapes it

@@ -51,6 +51,11 @@ def as_text(value: Value, empty: str = "-") -> str:
     return str(value)
 
 
+def unescaped_text(value: Value, empty: str = "-") -> str:
+    """`as_text` for who escapes the whole himself: a string comes as it is."""
+    return value if isinstance(value, str) and not isinstance(value, JsonString) else as_text(value, empty)
+
+
 def truncate(value: Value, length: Optional[int]) -> Value:
     """The first `length` bytes of a string (a character cut in two is dropped); other values stay whole."""
     if length is None or not isinstance(value, str) or len(value) * 4 <= length:

@@ -200,9 +200,10 @@ class Http1Client(HostConnection):
     def reasons(self) -> Reasons:
         """See `observe.reasons.Explains`."""
         said = super().reasons()
-        return said._replace(state=f"HTTP/1.1, {self._doing()}", timers=(*said.timers, *self._waits()))
+        return said._replace(state=f"HTTP/1.1, {self.doing()}", timers=(*said.timers, *self._waits()))
 
-    def _doing(self) -> str:
+    def doing(self) -> str:
+        """See `exchange.Owner`."""
         requests = f"{self.served} request{'s' if self.served != 1 else ''}"
         if self.state is IDLE:
             return f"idle for {ago_text(self.connection.reactor.now - self.idle_since)} after {requests}"

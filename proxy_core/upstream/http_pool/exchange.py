@@ -20,6 +20,7 @@ from ...http.headers import Headers
 from ...http.settings import Http1Settings, ProtocolError
 from ...http.states import CLOSED, IDLE, SEND_BODY, TUNNEL
 from ...network.connection import Connection
+from ...observe.reasons import Reasons
 from .api import PROTOCOL_ERROR, ResetReason, Stream
 
 DOWNSTREAM_FULL: Final = "downstream write buffer over its limit"
@@ -40,6 +41,9 @@ class Owner(Protocol):
 
     def on_protocol_error(self) -> None:
         """The server sent what is no HTTP."""
+
+    def doing(self) -> str:
+        """What the connection does now, as a phrase."""
 
 
 class Exchange:
@@ -126,6 +130,10 @@ class Exchange:
         if event is REMOTE_CLOSE and self.stream is not None and not self.is_tunnel:
             self.codec.receive_eof()
             self._advance()
+
+    def reasons(self) -> Reasons:
+        """See `observe.reasons.Explains`."""
+        return Reasons(self.owner.doing())
 
     # -- responses -------------------------------------------------------------------------------------------------
 

@@ -277,7 +277,7 @@ def test_nothing_is_kept_of_a_read_that_was_used_up() -> None:
     codec = ServerCodec(SETTINGS)
     codec.receive(GET)
     drain(codec)
-    assert codec._parser.buffer.data == b""
+    assert codec._buffer.data == b""
 
 
 def test_a_large_body_passes_without_a_copy() -> None:

@@ -108,6 +108,9 @@ class Bench:
     def on_protocol_error(self) -> None:
         self.notes.append("protocol error")
 
+    def doing(self) -> str:
+        return "tested"
+
     def on_event(self, event: ConnectionEvent) -> None:
         if self.rig.connection.fd < 0:
             self.exchange.fail(CONNECTION_TERMINATION, "")

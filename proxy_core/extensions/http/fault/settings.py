@@ -98,7 +98,8 @@ class Settings:
 
     def delay(self, head: RequestHead) -> float:
         """For how many seconds this request is to wait; 0.0 = it is not delayed."""
-        if self._delay is None or not self._delay_share.takes(head, self._of_service(head, self._delay_percent_key, _DELAY_PERCENT)):
+        key = self._of_service(head, self._delay_percent_key, _DELAY_PERCENT)
+        if self._delay is None or not self._delay_share.takes(head, key):
             return 0.0
         if self._delay.fixed_delay is not None:
             milliseconds: Optional[int] = int(self._delay.fixed_delay * 1000 + 1e-6)
@@ -114,7 +115,8 @@ class Settings:
 
     def abort(self, head: RequestHead) -> int:
         """With what status this request is to be answered; 0 = it is not."""
-        if self._abort is None or not self._abort_share.takes(head, self._of_service(head, self._abort_percent_key, _ABORT_PERCENT)):
+        key = self._of_service(head, self._abort_percent_key, _ABORT_PERCENT)
+        if self._abort is None or not self._abort_share.takes(head, key):
             return 0
         status = self._abort.http_status
         if status is None:

@@ -22,12 +22,14 @@ class Changes:
         problems: List[Problem] = []
         formats, path = context.formats, f"{context.path}.mutations"
         self.request = prepare_mutations(config.request_mutations, formats, f"{path}.request_mutations", problems)
-        self.response = prepare_mutations(config.response_mutations, formats, f"{path}.response_mutations", problems)
+        self.response = prepare_mutations(
+            config.response_mutations, formats, f"{path}.response_mutations", problems, "response"
+        )
         self.query = prepare_query(
             config.query_parameter_mutations, formats, f"{path}.query_parameter_mutations", problems
         )
         self.response_trailers = prepare_mutations(
-            config.response_trailers_mutations, formats, f"{path}.response_trailers_mutations", problems
+            config.response_trailers_mutations, formats, f"{path}.response_trailers_mutations", problems, "response"
         )
         self.request_trailers = prepare_mutations(
             config.request_trailers_mutations, formats, f"{path}.request_trailers_mutations", problems

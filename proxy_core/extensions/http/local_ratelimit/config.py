@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, List, Optional
+from typing import Any, Dict, Final, List, Optional
 
-from ....config.fields import Bool, Enum, Message, Nested, Report, String, UInt32, message, optional, plain, repeated
+from ....config.fields import Bool, Enum, Message, Nested, Report, String, Struct, UInt32, message, optional, plain, repeated
 from ....config.model.core import RuntimeFractionalPercent
 from ....config.model.header_value import HeaderValueOption
 from ....config.model.http_status import HttpStatus
@@ -42,7 +42,7 @@ class LocalRateLimitDescriptor(Message):
 
 @message(
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-    unsupported=("rate_limited_as_resource_exhausted", "local_cluster_rate_limit"),
+    unsupported=("rate_limited_as_resource_exhausted",),
 )
 @dataclasses.dataclass(eq=False, repr=False)
 class LocalRateLimit(Message):
@@ -71,6 +71,7 @@ class LocalRateLimit(Message):
     always_consume_default_token_bucket: Optional[bool] = optional(
         Bool(), help="Default true: what a descriptor's bucket lets pass takes from the common one as well."
     )
+    local_cluster_rate_limit: Optional[Dict[str, Any]] = optional(Struct(), help="Not supported.")
     rate_limits: List[RateLimit] = repeated(Nested(RateLimit), help="Instead of those of routes.")
     max_dynamic_descriptors: Optional[int] = optional(
         UInt32(gte=1), help="Buckets for values that came, for each descriptor with an unset value. Default 20."
@@ -78,5 +79,8 @@ class LocalRateLimit(Message):
     enable_retry_after_header: bool = plain(Bool(), help="Answers of limited requests say when to come again.")
 
     def check(self, report: Report) -> None:
-        """The buckets' own rule."""
+        """The bucket's own rule, and what is not supported: declared, since an empty one is a request for it."""
         check_bucket(self.token_bucket, report)
+        if self.local_cluster_rate_limit is not None:
+            text = "`local_cluster_rate_limit` is a field of Envoy's LocalRateLimit that proxy_core does not support yet"
+            report("local_cluster_rate_limit", text)

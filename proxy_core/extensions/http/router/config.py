@@ -79,8 +79,9 @@ class GroupStats:
 class Prepared:
     """Decided once per connection manager, read by every request."""
 
-    def __init__(self, config: Router, context: HttpFactoryContext) -> None:
-        self.stats = RouterStats(context.scope)
+    def __init__(self, config: Router, context: HttpFactoryContext, scope: Optional[Scope] = None) -> None:
+        """scope: of the router's stats, None for the connection manager's."""
+        self.stats = RouterStats(context.scope if scope is None else scope)
         self.clusters = context.clusters
         self.pools: HttpPools = context.http_pools
         self.tcp_pool = context.pool

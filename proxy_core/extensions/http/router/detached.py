@@ -1,12 +1,12 @@
-"""A request without a client: one attempt, and what is counted of it. Mirrors what `Http::AsyncStreamImpl` is to a mirrored
-request.
+"""A request without a client: one attempt, and what is counted of it. Mirrors `Http::AsyncRequestSharedImpl`.
 
-    DetachedRequest(...).start(body, trailers)     and nobody waits for the answer
+    DetachedRequest(...).start(body, trailers)     the copies of mirrored requests: nobody waits for the answer
+    DetachedRequest(..., on_answer)                `async_client`: somebody does, until `cancel()`
 """
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Callable, Final, Optional
 
 from ....buffer import Buffer
 from ....http.events import RequestHead, ResponseHead
@@ -23,15 +23,22 @@ from .timeouts import Timeouts, write_expected
 from .timing import Clock, RouteTimer
 
 BAD_GATEWAY, UNAVAILABLE, GATEWAY_TIMEOUT = 502, 503, 504
+MOST_BODY: Final = 32 << 20  # bytes of an answer that somebody waits for; more is a failure
+
+# Called once, with the head and the body of the answer, or with None where there is none.
+OnAnswer = Callable[[Optional[ResponseHead], bytes], None]
 
 
 class DetachedRequest:
     """See the module docstring. An `attempt.Owner`; it lives as long as its attempt or its timer."""
 
     __slots__ = ("reactor", "sender", "_prepared", "_cluster", "_pools", "_head", "_charges", "_attempt", "_timer", "_sent_at",
-                 "_timeout", "_response")
+                 "_timeout", "_response", "_on_answer", "_body")
 
-    def __init__(self, prepared: Prepared, reactor: Clock, cluster: Cluster, head: RequestHead, timeout: float) -> None:
+    def __init__(
+        self, prepared: Prepared, reactor: Clock, cluster: Cluster, head: RequestHead, timeout: float,
+        on_answer: Optional[OnAnswer] = None,
+    ) -> None:
         """timeout: seconds, 0 = none."""
         self.reactor = reactor
         self.sender: Optional[Sender] = None
@@ -45,6 +52,8 @@ class DetachedRequest:
         self._timeout = timeout
         self._sent_at = reactor.now
         self._response: Optional[ResponseHead] = None
+        self._on_answer = on_answer
+        self._body = Buffer()
 
     def start(self, body: Buffer, trailers: Optional[Headers]) -> None:
         """Send it. body: all of it."""
@@ -55,6 +64,7 @@ class DetachedRequest:
             if host is None:
                 self._cluster.stats.upstream_cx_none_healthy.inc()
             self._charges.charge(UNAVAILABLE, None)
+            self._answer(None)
             return
         timeouts = Timeouts(self._timeout)
         if self._prepared.adds_headers:
@@ -67,6 +77,13 @@ class DetachedRequest:
             attempt.send_data(body, trailers is None)
         if trailers is not None:
             attempt.send_trailers(trailers)
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        self._on_answer = None
+        self._timer.stop()
+        if self._attempt is not None:
+            self._attempt.reset("cancelled")
 
     # -- attempt.Owner ---------------------------------------------------------------------------------------------
 
@@ -85,6 +102,8 @@ class DetachedRequest:
         """See `attempt.Owner`."""
         host = attempt.host
         self._response = head
+        if self._on_answer is not None and self._prepared.adds_headers:
+            head.headers.set("x-envoy-upstream-service-time", str(int((self.reactor.now - self._sent_at) * 1000)))
         self._charges.charge(head.status, host, head)
         if host is not None:
             host.counters.rq_success += head.status < 500
@@ -95,6 +114,13 @@ class DetachedRequest:
 
     def on_attempt_data(self, attempt: Attempt, data: Buffer, end_stream: bool) -> None:
         """See `attempt.Owner`."""
+        if self._on_answer is not None:
+            self._body.move_from(data)
+            if self._body.size > MOST_BODY:
+                self._timer.stop()
+                attempt.reset("the answer is too large")
+                self._answer(None)
+                return
         if end_stream:
             self._on_complete(attempt)
 
@@ -110,6 +136,7 @@ class DetachedRequest:
             host.outlier.put_connect_failed(timed_out=False)
         if self._response is None:
             self._charges.charge(BAD_GATEWAY if reason is PROTOCOL_ERROR else UNAVAILABLE, host)
+        self._answer(None)
 
     def on_per_try_timeout(self, attempt: Attempt, is_idle: bool) -> None:
         """There is no such limit."""
@@ -120,6 +147,12 @@ class DetachedRequest:
     def _on_complete(self, attempt: Attempt) -> None:
         self._timer.stop()
         self._charges.charge_time(int((self.reactor.now - self._sent_at) * 1000), attempt.host, self._response)
+        self._answer(self._response)
+
+    def _answer(self, head: Optional[ResponseHead]) -> None:
+        on_answer, self._on_answer = self._on_answer, None
+        if on_answer is not None:
+            on_answer(head, self._body.take())
 
     def _on_timeout(self) -> None:
         attempt = self._attempt
@@ -131,3 +164,4 @@ class DetachedRequest:
             if attempt.host is not None:
                 attempt.host.counters.rq_timeout += 1
         attempt.reset("timeout")
+        self._answer(None)

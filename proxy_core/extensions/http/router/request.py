@@ -55,8 +55,7 @@ class RoutedRequest:
     """See the module docstring. The `Owner` of its attempts."""
 
     __slots__ = (
-        "is_over", "sender", "reactor", "_prepared", "_decoder", "_head", "_route", "_action", "_cluster", "_pools",
-        "_breakers", "_groups",
+        "is_over", "sender", "reactor", "_prepared", "_decoder", "_head", "_route", "_action", "_cluster", "_pools", "_groups",
         "_answer", "_timeouts", "_timeout_status", "_retries", "_mirrors", "_attempt", "_facts", "_keeps_body", "_complete_at",
         "_timer", "_relay", "_trailers", "_asked_at",
     )
@@ -75,7 +74,6 @@ class RoutedRequest:
         self._action = action
         self._cluster = cluster
         self._pools = prepared.pools.of(cluster)
-        self._breakers = cluster.high_breakers if action.high_priority else cluster.breakers
         self._groups = groups
         self._answer = Answer(prepared, decoder, head, route, self._pools, groups)
         self._timeouts = timeouts_of(head, action, prepared.respects_expected_timeout, self._pools.options.max_stream_duration)
@@ -103,8 +101,9 @@ class RoutedRequest:
             head.headers.remove(_ALTERNATIVE)
             self._timeout_status = NO_CONTENT
         prepare_first(head, route, action, self._timeouts, host, self._decoder.info, prepared.adds_headers)
+        breakers = self._cluster.high_breakers if action.high_priority else self._cluster.breakers
         retry = retry_state_of(
-            head, action.retry_policy, self._breakers, self._pools.stats, self._groups, prepared.random, prepared.wall_clock
+            head, action.retry_policy, breakers, self._pools.stats, self._groups, prepared.random, prepared.wall_clock
         )
         if retry is not None:
             self._retries = Retries(retry, self._decoder, head, route, self._start_again)

@@ -168,6 +168,18 @@ def test_failures_are_named_and_numbered_as_envoy_does(reason: str, text: str) -
     assert reasons.describe(error(reason, 77)) == f"TLS_error:|{text}:TLS_error_end"
 
 
+@pytest.mark.parametrize("said, text", [
+    ("[SSL] tlsv1 alert no application protocol (_ssl.c:1006)",
+     "268436576:SSL routines:OPENSSL_internal:TLSV1_ALERT_NO_APPLICATION_PROTOCOL"),
+    ("unknown error (_ssl.c:1)", "1:SSL routines:OPENSSL_internal:UNKNOWN_ERROR"),
+    ("", "1:SSL routines:OPENSSL_internal:UNKNOWN"),
+])
+def test_a_reason_that_python_has_no_name_for_is_taken_from_the_words(said: str, text: str) -> None:
+    made = ssl.SSLError(1, said)
+    made.reason = None  # what it is when Python has no name
+    assert reasons.describe(made) == f"TLS_error:|{text}:TLS_error_end"
+
+
 @pytest.mark.parametrize("code, message, text", [
     (10, "certificate has expired", "certificate has expired"),
     (18, "self-signed certificate", "self signed certificate"),  # OpenSSL 3

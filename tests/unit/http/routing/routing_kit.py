@@ -17,6 +17,7 @@ from proxy_core.http.routing.context import TableContext
 from proxy_core.http.routing.formatting import Formats
 from proxy_core.http.routing.route import PreparedRoute
 from proxy_core.http.routing.table import Table, build_table
+from proxy_core.http.routing.text import readable
 from proxy_core.http.routing.values import request_value
 from proxy_core.observe.stats import StatsStore
 from proxy_core.observe.stream_info import StreamInfo
@@ -37,7 +38,7 @@ class Facts:
         self.local_reply_body = ""
 
     def request_header(self, name: str) -> Optional[str]:
-        return request_value(self.head, name)
+        return readable(request_value(self.head, name))
 
     def response_header(self, name: str) -> Optional[str]:
         return None

@@ -125,7 +125,8 @@ def test_mutations_are_made_one_after_the_other() -> None:
 
 def test_mutations_of_the_request_line_are_refused() -> None:
     problems: List[Problem] = []
-    mutations = [read(HeaderMutation, tree) for tree in ({"append": add(":path", "1")}, {"remove": "host"}, {"append": add("a", "%X%")})]
+    trees: List[Json] = [{"append": add(":path", "1")}, {"remove": "host"}, {"append": add("a", "%X%")}]
+    mutations = [read(HeaderMutation, tree) for tree in trees]
     assert prepare_mutations(mutations, Around().formats, "m", problems) is None
     assert [str(problem) for problem in problems] == [
         "m[0]: :-prefixed or host headers may not be modified", "m[1]: :-prefixed or host headers may not be removed",

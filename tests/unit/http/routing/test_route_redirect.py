@@ -10,7 +10,10 @@ import pytest
 from tests.unit.http.routing.routing_kit import Json, answer, of_routes, request, route_of, says, stream
 
 
-def location(redirect: Json, path: str = "/old/x?q=1", host: str = "m.test", proto: str = "http", match: Optional[Json] = None) -> str:
+def location(
+    redirect: Json, path: str = "/old/x?q=1", host: str = "m.test", proto: str = "http", match: Optional[Json] = None
+) -> str:
+    """Where a redirect sends a request."""
     routes = of_routes({"match": match or {"prefix": "/"}, "redirect": redirect})
     head = request(path, host, headers=[("x-forwarded-proto", proto), ("x-a", "1")])
     head.scheme = proto
@@ -50,11 +53,14 @@ def test_the_prefix_that_the_route_matched_is_replaced() -> None:
 @pytest.mark.parametrize("host, proto, redirect, expected", [
     ("m:80", "http", {"https_redirect": True}, "https://m/"), ("m:8080", "http", {"https_redirect": True}, "https://m:8080/"),
     ("m:443", "https", {"scheme_redirect": "http"}, "http://m/"), ("m:80", "http", {}, "http://m:80/"),
-    ("m:443", "http", {"https_redirect": True}, "https://m:443/"), ("[::1]:80", "http", {"https_redirect": True}, "https://[::1]/"),
+    ("m:443", "http", {"https_redirect": True}, "https://m:443/"),
+    ("[::1]:80", "http", {"https_redirect": True}, "https://[::1]/"),
     ("[::1]", "http", {"https_redirect": True}, "https://[::1]/"), ("m:8080", "http", {"port_redirect": 9}, "http://m:9/"),
     ("[::1]:8080", "http", {"port_redirect": 9}, "http://[::1]:9/"),
 ])
-def test_the_port_goes_if_it_was_the_old_schemes_or_there_is_a_new_one(host: str, proto: str, redirect: Json, expected: str) -> None:
+def test_the_port_goes_if_it_was_the_old_schemes_or_there_is_a_new_one(
+    host: str, proto: str, redirect: Json, expected: str
+) -> None:
     assert location(redirect, "/", host, proto) == expected
 
 
@@ -112,6 +118,7 @@ def test_a_body_may_be_a_format(body_format: Json, content_type: str, body: str)
     assert route is not None and route.direct_response is not None and route.direct_response.content_type == content_type
 
 
-def test_a_route_that_forwards_nothing_answers_503() -> None:
+def test_a_route_that_forwards_nothing_names_no_cluster() -> None:
     route = route_of(of_routes({"match": {"prefix": "/"}, "non_forwarding_action": {}}, says({"prefix": "/"}, "x")), request())
-    assert route is not None and route.direct_response is not None and route.direct_response.status == 503
+    assert route is not None and route.direct_response is None and route.action is not None
+    assert (route.action.cluster_name(request()), route.action.cluster_not_found_code) == ("", 503)

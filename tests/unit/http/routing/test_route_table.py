@@ -13,7 +13,8 @@ from tests.unit.http.routing.routing_kit import (
 PATHS = of_routes(
     says({"path": "/exact"}, "exact"), says({"prefix": "/pre/deep"}, "deep"), says({"prefix": "/pre"}, "pre"),
     says({"safe_regex": {"regex": "/item/[0-9]+"}}, "regex"), says({"path_separated_prefix": "/psp"}, "separated"),
-    says({"path": "/CaseLess", "case_sensitive": False}, "caseless"), says({"prefix": "/NoCase/", "case_sensitive": False}, "nocase"),
+    says({"path": "/CaseLess", "case_sensitive": False}, "caseless"),
+    says({"prefix": "/NoCase/", "case_sensitive": False}, "nocase"),
     says({"prefix": "/p?x"}, "never"), says({"prefix": "/\u00e9"}, "utf-8"),
 )
 
@@ -90,7 +91,7 @@ def test_a_route_says_what_the_levels_above_it_say() -> None:
         "internal_only_headers": ["X-Inner"],
         "virtual_hosts": [{
             "name": "v", "domains": ["*"], "include_request_attempt_count": True, "request_body_buffer_limit": "7",
-            "retry_policy": {"retry_on": "5xx"}, "hedge_policy": {"hedge_on_per_try_timeout": True},
+            "retry_policy": {"retry_on": "5xx"},
             "metadata": {"filter_metadata": {"a": {"b": 1}}}, "cors": {"max_age": "1"},
             "routes": [
                 forwards({"retry_policy": {"retry_on": "reset"}, "cors": {"max_age": "2"}}, {"prefix": "/own"},
@@ -107,7 +108,6 @@ def test_a_route_says_what_the_levels_above_it_say() -> None:
     assert [one.max_age for one in own.cors] == ["1", "2"] and [one.max_age for one in other.cors] == ["1"]
     assert own.action.retry_policy is not None and other.action.retry_policy is not None
     assert (own.action.retry_policy.retry_on, other.action.retry_policy.retry_on) == ({"reset"}, {"5xx"})
-    assert own.action.hedge_on_per_try_timeout
     assert [mirror.cluster(request()) for mirror in own.action.mirror_policies] == ["table"]
     host = own.virtual_host
     assert (host.name, host.include_request_attempt_count, host.include_attempt_count_in_response) == ("v", True, False)

@@ -218,6 +218,13 @@ def test_metadata_is_an_object_in_json_and_compact_json_in_text() -> None:
     }
 
 
+def test_json_escapes_the_value_in_a_mixed_string_once() -> None:
+    info = connection()
+    info.dynamic_metadata = {"ns": {"a": 'tab\t"quote"\n'}}
+    assert tree({"m": "<%DYNAMIC_METADATA(ns:a)%>"}, info) == {"m": '<tab\t"quote"\n>'}
+    assert text("<%DYNAMIC_METADATA(ns:a)%>", info) == '<tab\\t"quote"\\n>'
+
+
 def test_filter_state_by_key_plain_and_field() -> None:
     info = connection()
     info.filter_state = {"k": "text", "d": {"f": 7}}
