@@ -85,6 +85,8 @@ def _parse_unusual_line(raw: bytes, settings: Http1Settings) -> RequestLine:
     if not _is_target(target, method == "CONNECT"):
         raise ProtocolError("malformed request target")
     if len(parts) == 2:
+        if target.endswith(HTTP_11):  # a blank is missing; most probably not HTTP/0.9
+            raise ProtocolError("malformed request line")
         return method, target, NO_VERSION
     if _VERSION(parts[2]) is None:
         raise ProtocolError("malformed version")

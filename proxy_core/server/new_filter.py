@@ -2,6 +2,7 @@
 
     new-filter redact            redact.py with the class Redact, test_redact.py
     new-filter rate-by-token     rate_by_token.py with the class RateByToken
+    new-filter --http redact     the same for a filter of HTTP requests
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import re
 import shlex
 from typing import Dict, Sequence
 
+from . import new_filter_template, new_http_filter_template
 from .arguments import FAILED, OK, Parser, say_error
-from .new_filter_template import FILTER, NEXT, TEST
 
 PACKAGE = __name__.rpartition(".server.")[0]
 
@@ -37,7 +38,7 @@ def names_of(name: str) -> Dict[str, str]:
 
 
 def new_filter_command(prog: str, arguments: Sequence[str]) -> int:
-    """`new-filter NAME [--dir D]`."""
+    """`new-filter [--http] NAME [--dir D]`."""
     parser = _parser(prog)
     values = parser.parse(arguments)
     try:
@@ -56,23 +57,25 @@ def new_filter_command(prog: str, arguments: Sequence[str]) -> int:
         package=PACKAGE, prog=prog, filter_file=filter_file, test_file=test_file, filter_path=filter_path,
         test_path=test_path, directory=shlex.quote(values.dir),
     )
+    template = new_http_filter_template if values.http else new_filter_template
     try:
         os.makedirs(values.dir, exist_ok=True)
-        _write(filter_path, FILTER.format_map(names))
-        _write(test_path, TEST.format_map(names))
+        _write(filter_path, template.FILTER.format_map(names))
+        _write(test_path, template.TEST.format_map(names))
     except OSError as error:
         say_error(f"can't write {error.filename}: {error.strerror}")
         return FAILED
-    print(NEXT.format_map(names), end="")
+    print(template.NEXT.format_map(names), end="")
     return OK
 
 
 def _parser(prog: str) -> Parser:
     parser = Parser(
         f"{prog} new-filter",
-        description="Write a network filter in Python and its test, to begin with. Nothing is overwritten.",
+        description="Write a filter in Python and its test, to begin with. Nothing is overwritten.",
     )
     parser.add_argument("name", metavar="NAME", help="of the filter: redact, rate-by-token or RateByToken")
+    parser.add_argument("--http", action="store_true", help="of HTTP requests (default: a network filter, of bytes)")
     parser.add_argument("--dir", default=".", metavar="D", help="where to (default: here); made if it is not there")
     return parser
 

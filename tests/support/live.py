@@ -126,8 +126,8 @@ class Engine:
             pytest.fail(f"the engine exited with {self.process.returncode}: {self.stderr()[-2000:]}")
         try:
             return self.admin("/ready") == "LIVE\n"
-        except (OSError, http.client.HTTPException):
-            return False
+        except (OSError, ValueError, http.client.HTTPException):
+            return False  # ValueError: the file with the address is there, and empty as yet
 
     def admin(self, path: str, method: str = "GET") -> str:
         """The body of the admin's answer; any status but 200 is an OSError, as a refused connection is."""

@@ -349,6 +349,10 @@ class ActiveStream:
         for logger in self.manager.access_logs:
             logger.log(self.info, log_type)
 
+    def describe(self) -> List[str]:
+        """What the parked filters wait for, for operators."""
+        return [hold.reason for hold in self.holds]
+
     # -- stalls ----------------------------------------------------------------------------------------------------
 
     def filter_stopped(self, slot: Slot) -> None:

@@ -104,7 +104,7 @@ class RouteBuilder:
             answer = prepare_direct(config.direct_response, formats, f"{path}.direct_response", most)
         else:
             # As in Envoy: forwarded to no cluster, if no filter answers first.
-            nowhere = ForwardAction(RouteAction(), Target(), Shared((), None, False, None))
+            nowhere = ForwardAction(RouteAction(), Target(), Shared((), None, None))
             return PreparedRoute(facts, None, nowhere, together.request, together.response), None
         return PreparedRoute(facts, answer, None, together.request, together.response), None
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import List
 
 import pytest
 
@@ -56,10 +57,11 @@ def test_a_name_that_cannot_be_is_refused_with_the_reason(
     assert reason in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
-def test_the_filter_and_its_test_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kind", [[], ["--http"]])
+def test_the_filter_and_its_test_pass(kind: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = tmp_path / "of my own"
     for name in ("rate-by-token", "HTTPGuard"):
-        assert main(["new-filter", name, "--dir", str(directory)]) == 0
+        assert main(["new-filter", *kind, name, "--dir", str(directory)]) == 0
     out, err = capsys.readouterr()
     assert f"wrote {directory}/rate_by_token.py and {directory}/test_rate_by_token.py" in out and err == ""
     flags = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(directory)]
@@ -80,6 +82,25 @@ def test_the_snippet_that_it_prints_is_a_valid_configuration(tmp_path: Path, cap
         loaded = decode(bootstrap([listener]), Extensions([str(tmp_path)]))
     finally:
         sys.modules.pop("redact_words", None)
+    assert loaded.warnings == []
+
+
+def test_so_is_the_one_of_an_http_filter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new-filter", "--http", "key-keeper", "--dir", str(tmp_path)]) == 0
+    snippet = re.search(r"^ *(\{.*\})$", capsys.readouterr().out, re.MULTILINE)
+    assert snippet is not None
+    kind = "type.googleapis.com/envoy.extensions.filters"
+    listener = echo_listener("e")
+    listener["filter_chains"][0]["filters"] = [{"name": "hcm", "typed_config": {
+        "@type": f"{kind}.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "web", "route_config": {},
+        "http_filters": [
+            json.loads(snippet[1]), {"name": "router", "typed_config": {"@type": f"{kind}.http.router.v3.Router"}},
+        ],
+    }}]
+    try:
+        loaded = decode(bootstrap([listener]), Extensions([str(tmp_path)]))
+    finally:
+        sys.modules.pop("key_keeper", None)
     assert loaded.warnings == []
 
 
