@@ -141,10 +141,11 @@ class Buffer:
 
     def take(self) -> bytes:
         """All bytes as one object; the buffer is empty afterwards. No copy when they lie in one chunk."""
-        if len(self.chunks) == 1 and not self.start:
-            data = self.chunks[0]
-        else:
-            data = self.peek(self.size)
+        chunks = self.chunks
+        if len(chunks) == 1 and not self.start:
+            self.size = 0
+            return chunks.pop()
+        data = self.peek(self.size)
         self.clear()
         return data
 

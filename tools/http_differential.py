@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import random
 import sys
 import tempfile
 import time
@@ -22,24 +21,9 @@ from typing import Dict, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.support.http_differential import Side, kind, message  # noqa: E402  (the path comes first)
+from tests.support.http_differential import ENVOY_OPTIONS, FIELDS, Side, compare  # noqa: E402  (the path comes first)
 
-ENVOY_OPTIONS = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "off"]
-FIELDS = {
-    "delayed_close_timeout": "0s", "generate_request_id": False, "upgrade_configs": [{"upgrade_type": "websocket"}],
-    "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "old", "enable_trailers": True},
-}
 SHOWN = 3  # seeds of each kind
-
-
-def compare(sides: List[Side], seed: int, details: bool) -> str:
-    """The kind of the difference that the message of this seed makes."""
-    data = message(random.Random(seed))
-    clients = [side.begin(data) for side in sides]
-    outcomes = [side.finish(client) for side, client in zip(sides, clients)]
-    if details:
-        print(repr(data), *outcomes, sep="\n  ")
-    return kind(*outcomes)
 
 
 def run(sides: List[Side], first: int, count: int, minutes: float) -> int:
@@ -48,7 +32,11 @@ def run(sides: List[Side], first: int, count: int, minutes: float) -> int:
     found: Dict[str, List[int]] = collections.defaultdict(list)
     violations: List[List[str]] = [[], []]
     while (seed - first < count) if count else (time.monotonic() < end):
-        found[compare(sides, seed, count == 1)].append(seed)
+        difference = compare(sides, seed)
+        if count == 1:
+            print(*difference, sep="\n  ")
+        stricter = " (we are stricter)" if difference.kind != "none" and difference.ours_is_stricter else ""
+        found[difference.kind + stricter].append(seed)
         for side, bad in zip(sides, violations):
             bad += [f"seed {seed}: {one}" for one in side.violations()]
         seed += 1

@@ -99,6 +99,6 @@ def _unhealthy_host(cluster: Cluster, one: Host) -> Finding:
 
 
 _CHECKS: Final[Sequence[Callable[[AdminHost], Iterator[Finding]]]] = (
-    stalls, stalled_requests, _exceptions, _not_live, _not_accepting, _rejected_updates, near_limits, _unhealthy_hosts, slow_readers, long_paused,
-    long_parked, parked_requests, slow_requests, queued_requests, half_closed, slow_listener_filters,
+    stalls, stalled_requests, _exceptions, _not_live, _not_accepting, _rejected_updates, near_limits, _unhealthy_hosts,
+    slow_readers, long_paused, long_parked, parked_requests, slow_requests, queued_requests, half_closed, slow_listener_filters,
 )

@@ -116,12 +116,18 @@ def _rate(rate: Optional[float]) -> str:
 def _where(row: Dict[str, Any]) -> str:
     if row["side"] == "downstream":
         return f"{row['remote_address'] or '-'} -> {row['listener'] or '-'}"
-    return f"{row['cluster'] or '-'} -> {row['remote_address'] or '-'} (C{row['peer_id']})"
+    whose = f" (C{row['peer_id']})" if row["peer_id"] is not None else ""  # one of a pool is nobody's for long
+    return f"{row['cluster'] or '-'} -> {row['remote_address'] or '-'}{whose}"
 
 
 def _note(row: Dict[str, Any]) -> str:
+    requests = [f"{one['method']} {one['path']}".strip() for one in row["streams"]]
     if row["parked_by"]:
-        return f"   parked by {row['parked_by']} for {ago_text(row['parked_s'])}"
+        what = f"{requests[0]} " if requests else ""
+        return f"   {what}parked by {row['parked_by']} for {ago_text(row['parked_s'])}"
+    if requests:
+        one = row["streams"][0]
+        return f"   {requests[0]} {ago_text(one['age_s'])}: {one['state']}"
     if row["reading_paused_by"]:
         return f"   paused by {row['reading_paused_by'][0]}"
     return f"   closing: {row['closing']}" if row["closing"] else ""

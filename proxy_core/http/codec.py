@@ -26,10 +26,10 @@ from typing import Dict, Final, Optional
 
 from ..errors import IllegalTransition
 from . import states
-from .body import DISCARD_READER, NO_BODY_READER, PAUSED_READER, Reader, body_reader
+from .body import DISCARD_READER, PAUSED_READER, Reader, body_reader
 from .events import HTTP_10, HTTP_11, NEED_DATA, Event, InformationalHead, RequestHead, ResponseHead
 from .events import ConnectionClosed, EndOfMessage
-from .framing import NO_BODY, RAW, UNTIL_CLOSE, Framing, is_upgrade, keeps_alive
+from .framing import RAW, UNTIL_CLOSE, is_upgrade, keeps_alive
 from .headers import Headers
 from .parser import RequestHeadReader, ResponseHeadReader
 from .receive_buffer import ReceiveBuffer
@@ -85,21 +85,9 @@ class _Codec:
         buffer = self._buffer
         return buffer.data[buffer.pos :]
 
-    def _read(self) -> Event:
-        """What the reader says next. Raises ProtocolError, the same one again if asked again."""
-        if self._error is not None:
-            raise self._error
-        event = self._reader.read(self._buffer)
-        if event is None:
-            return self._reader.at_eof(self._buffer) if self._buffer.eof else NEED_DATA
-        return event
-
-    def _expect_body(self, framing: Framing) -> None:
-        self._reader = NO_BODY_READER if framing[0] is NO_BODY else body_reader(framing, self._settings)
-
-    def _finish(self, trailers: Optional[Headers]) -> bytes:
-        wanted = trailers if self._settings.enable_trailers else None
-        return self._writer.finish(wanted, self._settings.proper_case_words)
+    def _at_end(self) -> Event:
+        """What it means that the reader needs more bytes than there are. Raises ProtocolError."""
+        return self._reader.at_eof(self._buffer) if self._buffer.eof else NEED_DATA
 
 
 class ServerCodec(_Codec):
@@ -126,18 +114,21 @@ class ServerCodec(_Codec):
 
         Raises ProtocolError, and the same one again if asked again.
         """
+        if self._error is not None:
+            raise self._error
         try:
-            event = self._read()
+            event = self._reader.read(self._buffer)
+            if event is None:
+                event = self._at_end()
         except ProtocolError as error:
-            if self._error is None:
-                self._error = error
-                self.cycle = self.cycle.client_does[states.FAIL].last
+            self._error = error
+            self.cycle = self.cycle.client_does[states.FAIL].last
             raise
         if isinstance(event, RequestHead):
             self.request = event
             cycle = self.cycle if event.keep_alive else self.cycle.last
             self.cycle = cycle.client_does[states.TUNNEL_REQUEST if event.upgrade else states.REQUEST]
-            self._expect_body(self._head_reader.framing)
+            self._reader = body_reader(self._head_reader.framing, self._settings)
         elif isinstance(event, EndOfMessage):
             self.cycle = self.cycle.client_does[states.END]
             self._select_reader()
@@ -168,22 +159,23 @@ class ServerCodec(_Codec):
         """
         request = self.request
         http_10 = request is not None and request.version is HTTP_10
-        tunnel = self._opens_tunnel(head.status)
+        tunnel = request is not None and bool(request.upgrade) and _opens_tunnel(request, head.status)
         method = None if request is None else request.method
         framing, said = response_framing(head.status, head.headers, end_stream, method, http_10, tunnel)
         # Not after a refused tunnel, nor after an answer to a request that is not there as a whole.
         stays = request is not None and not request.upgrade and framing[0] is not UNTIL_CLOSE
         stays = stays and self.cycle.keep_alive
-        self._say_connection(head.headers, stays, http_10, tunnel)
+        if not tunnel and (http_10 or not stays):
+            _say_connection(head.headers, stays)
         line = status_line(HTTP_10 if http_10 else HTTP_11, head.status, head.reason)
         out = encode_head(line, head.headers, said, self._settings.proper_case_words)
         cycle = self.cycle.server_does[states.TUNNEL_RESPONSE if tunnel else states.RESPONSE]
         if not tunnel and not (stays and keeps_alive(not http_10, head.headers)):
             cycle = cycle.last
-        self.cycle = cycle
+        self.cycle = cycle.server_does[states.END] if end_stream and not tunnel else cycle
         self._writer.start(framing)
         self._select_reader()
-        return out + self.send_end() if end_stream and not tunnel else out
+        return out
 
     def send_data(self, data: bytes, end_stream: bool = False) -> bytes:
         """Some of the body, or of the tunnel. Raises ValueError if it does not fit the content-length."""
@@ -194,7 +186,8 @@ class ServerCodec(_Codec):
 
     def send_end(self, trailers: Optional[Headers] = None) -> bytes:
         """The body is complete. Trailers are sent if the settings enable them and the body is chunked."""
-        out = self._finish(trailers)
+        settings = self._settings
+        out = self._writer.finish(trailers if settings.enable_trailers else None, settings.proper_case_words)
         self.cycle = self.cycle.server_does[states.END]
         self._select_reader()
         return out
@@ -207,19 +200,15 @@ class ServerCodec(_Codec):
         elif state in _READERS_AFTER_END:
             self._reader = _READERS_AFTER_END[state]
 
-    def _opens_tunnel(self, status: int) -> bool:
-        if self.request is None or not self.request.upgrade:
-            return False
-        return status < 300 if self.request.upgrade == "connect" else status == 101
 
-    def _say_connection(self, headers: Headers, stays: bool, http_10: bool, tunnel: bool) -> None:
-        # RFC 9112 sections 9.3 and 9.6. Placed as in Envoy, behind the other headers and before the framing.
-        if tunnel or "connection" in headers:
-            return
-        if not stays:
-            headers.add("connection", "close")
-        elif http_10:
-            headers.add("connection", "keep-alive")
+def _opens_tunnel(request: RequestHead, status: int) -> bool:
+    return status < 300 if request.upgrade == "connect" else status == 101
+
+
+def _say_connection(headers: Headers, stays: bool) -> None:
+    # RFC 9112 sections 9.3 and 9.6. Placed as in Envoy, behind the other headers and before the framing.
+    if "connection" not in headers:
+        headers.add("connection", "keep-alive" if stays else "close")
 
 
 class ClientCodec(_Codec):
@@ -243,12 +232,15 @@ class ClientCodec(_Codec):
         ConnectionClosed means between two messages or before the first byte of a response; an end inside one
         is a ProtocolError. Raises ProtocolError, and the same one again if asked again.
         """
+        if self._error is not None:
+            raise self._error
         try:
-            event = self._read()
+            event = self._reader.read(self._buffer)
+            if event is None:
+                event = self._at_end()
         except ProtocolError as error:
-            if self._error is None:
-                self._error = error
-                self.cycle = self.cycle.server_does[states.FAIL].last
+            self._error = error
+            self.cycle = self.cycle.server_does[states.FAIL].last
             raise
         if isinstance(event, EndOfMessage):
             self.cycle = self.cycle.server_does[states.END]
@@ -257,7 +249,7 @@ class ClientCodec(_Codec):
             framing = self._head_reader.framing
             cycle = self.cycle if event.keep_alive else self.cycle.last
             self.cycle = cycle.server_does[states.TUNNEL_RESPONSE if framing[0] is RAW else states.RESPONSE]
-            self._expect_body(framing)
+            self._reader = body_reader(framing, self._settings)
         elif isinstance(event, InformationalHead):
             self.cycle = self.cycle.server_does[states.INFORMATIONAL]
         elif isinstance(event, ConnectionClosed):
@@ -279,11 +271,13 @@ class ClientCodec(_Codec):
         host = None if head.authority is None else ("host", head.authority)
         out = encode_head(self._request_line(head), headers, said, self._settings.proper_case_words, host)
         cycle = self.cycle.client_does[states.TUNNEL_REQUEST if tunnel else states.REQUEST]
+        if end_stream and not tunnel:
+            cycle = cycle.client_does[states.END]
         self.cycle = cycle if keeps_alive(True, headers) else cycle.last
         self.request = self._head_reader.request = head
         self._reader = self._head_reader
         self._writer.start(framing)
-        return out + self.send_end() if end_stream and not tunnel else out
+        return out
 
     def send_data(self, data: bytes, end_stream: bool = False) -> bytes:
         """Some of the body, or of the tunnel. Raises ValueError if it does not fit the content-length."""
@@ -294,7 +288,8 @@ class ClientCodec(_Codec):
 
     def send_end(self, trailers: Optional[Headers] = None) -> bytes:
         """The body is complete. Trailers are sent if the settings enable them and the body is chunked."""
-        out = self._finish(trailers)
+        settings = self._settings
+        out = self._writer.finish(trailers if settings.enable_trailers else None, settings.proper_case_words)
         self.cycle = self.cycle.client_does[states.END]
         self._select_reader()
         return out

@@ -61,6 +61,7 @@ RESPONSE_JOINED: Final[FrozenSet[str]] = frozenset(
     x-envoy-upstream-healthchecked-cluster x-envoy-upstream-service-time x-request-id""".split()
 )
 TRAILERS_JOINED: Final[FrozenSet[str]] = frozenset()
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 
 _OTHER_FREQUENT: Final = """
     accept-language accept-ranges content-disposition content-language content-length content-range
@@ -136,6 +137,9 @@ def _unfolded_lines(text: str) -> List[str]:
     regular = []
     for group in groups:
         name, colon, value = "".join(group).partition(":")
+        if name.lower() in _FRAMING and any("\r" in line[:-1] for line in group):
+            # Envoy refuses "5\r0" as a length, and for "c\rhunked" sees no coding: nobody else need see ours.
+            raise ProtocolError("CR in a header that frames the message")
         regular.append(name + colon + value.replace("\r", ""))
     return regular
 
@@ -160,12 +164,14 @@ def _with_repeats(lines: List[str], joined: FrozenSet[str]) -> Headers:
             if name == "content-length":
                 # Even identical ones: RFC 9110 section 8.6 lets us refuse; the next hop may pick another.
                 raise ProtocolError("more than one content-length")
-            values[name].append(value)
+            if value or name in _FRAMING:
+                values[name].append(value)
             continue
         if name in joined or name == "content-length":
-            values[name] = [value]
+            values[name] = [value] if value or name in _FRAMING else []
         pairs.append((name, value))
-    # An empty value leaves its comma: "chunked" and "" must not come out as "chunked".
+    # Empty values vanish, but where the body's end depends on them: "chunked" and "" must not come out as "chunked", which
+    # Envoy takes for no coding at all.
     return Headers((name, ",".join(values[name]) if name in values else value) for name, value in pairs)
 
 

@@ -45,8 +45,7 @@ class DirectResponse(Protocol):
     def body(self, head: RequestHead, info: StreamInfo) -> bytes:
         """The body, b"" for none."""
 
-    content_type: str
-    is_redirect: bool
+    content_type: str  # of the body; "" if the route may say
 
 
 class RetryPolicy(Protocol):

@@ -19,7 +19,7 @@ from .headers import Headers
 
 # Envoy's table (`CodeUtility::toString`), dumped from 1.40.0. What is not in it is "Unknown".
 REASONS: Final[Dict[int, str]] = {
-    100: "Continue", 101: "Switching Protocols", 102: "Processing", 103: "Early Hints",
+    100: "Continue", 101: "Switching Protocols",
     200: "OK", 201: "Created", 202: "Accepted", 203: "Non-Authoritative Information", 204: "No Content",
     205: "Reset Content", 206: "Partial Content", 207: "Multi-Status", 208: "Already Reported",
     226: "IM Used",
@@ -43,6 +43,7 @@ REASONS: Final[Dict[int, str]] = {
 # Requests of these methods say nothing about a body that they don't have.
 _METHODS_WITHOUT_BODY: Final[FrozenSet[str]] = frozenset(("GET", "HEAD", "DELETE", "TRACE", "CONNECT"))
 
+_LINE: Final = ": ".join
 _WORD_START: Final = re.compile(r"(?:^|[^a-zA-Z0-9])[a-z]")
 
 NamedValue = Tuple[str, str]
@@ -76,12 +77,11 @@ def encode_head(
         pairs = (*pairs, last)
     if proper_case:
         pairs = [(_proper(name), value) for name, value in pairs]
-    lines = [f"{name}: {value}\r\n" for name, value in pairs]
-    text = f"{start_line}\r\n{''.join(lines)}\r\n"
-    ends = len(lines) + 2
-    if text.count("\n") != ends or text.count("\r") != ends or "\0" in text:
+    lines = [start_line, *map(_LINE, pairs), "", ""]
+    out = "\r\n".join(lines).encode("latin-1")
+    if len(out) - len(out.translate(None, b"\r\n\0")) != 2 * (len(lines) - 1):
         raise ValueError("CR, LF or NUL in a header to be sent")
-    return text.encode("latin-1")
+    return out
 
 
 def _proper(name: str) -> str:

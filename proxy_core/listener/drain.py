@@ -50,7 +50,7 @@ class DrainManager:
         """Leave the parent; what it does from now on changes nothing here."""
         if self._parent is not None:
             self._parent._children.discard(self)
-            self._is_draining = self.draining
+            self._is_draining, self._at_once = self.draining, self._drains_at_once
             self._parent = None
 
     @property

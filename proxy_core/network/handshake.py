@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from ..filters.api import CONNECTED, ConnectionEvent
-from . import closing, sockets, states
+from ..filters.api import CONNECTED
+from . import closing, notify, sockets, states
 from .states import CAME_UP, CLOSE_AFTER_FLUSH, END_QUEUED, OPEN
 from .transport import RAW
 
@@ -19,13 +19,10 @@ UNREGISTERED: Final = -8  # the reactor is not to be told of this socket yet
 REGISTER_NEXT: Final = -4  # the next interest, even none at all, is to be registered
 
 
-class Establishable(closing.Closable, Protocol):
+class Establishable(closing.Closable, notify.Notifier, Protocol):
     """What this module needs of a connection."""
 
     end_when_connected: bool
-
-    def raise_event(self, event: ConnectionEvent) -> None:
-        """Tell filters and callbacks."""
 
     def want_flush(self) -> None:
         """Have the write buffer sent at the end of the turn."""
@@ -67,7 +64,7 @@ def establish(conn: Establishable) -> None:
         closing.arm_bound(conn)
         return
     if conn.is_open:
-        conn.raise_event(CONNECTED)
+        notify.raise_event(conn, CONNECTED)
         if conn.pauses:
             closing.arm_bound(conn)  # a filter paused it before it was up
     if conn.write_state is not OPEN:

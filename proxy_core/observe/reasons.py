@@ -73,9 +73,9 @@ class Finding(NamedTuple):
 class ClosedConnection(NamedTuple):
     """The record of a connection that ended, or of a socket that never became one (id None).
 
-    stream_id: the id of its downstream connection, negative if it has none; its own id if it is that. opened_at, closed_at: on the reactor's clock.
-    queued: bytes that were to be sent, of which `sent` were. reason: has by, how, detail and config. parked_by, paused_by: at the
-    end. The addresses are printed when asked for.
+    stream_id: the id of its downstream connection, negative if it has none; its own id if it is that. opened_at, closed_at: on
+    the reactor's clock. queued: bytes that were to be sent, of which `sent` were. reason: has by, how, detail and config.
+    parked_by, paused_by: at the end. The addresses are printed when asked for.
     """
 
     id: Optional[int]

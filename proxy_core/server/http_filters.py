@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..extensions.http import (
     basic_auth, buffer, compressor, cors, csrf, custom, decompressor, ext_authz, fault, header_mutation, health_check, ip_tagging,
-    local_ratelimit, rbac, router,
+    jwt_authn, local_ratelimit, rbac, router,
 )
 from ..http.registry import HttpFilterRegistry
 
@@ -15,7 +15,8 @@ def http_filters() -> HttpFilterRegistry:
         [
             basic_auth.EXTENSION, buffer.EXTENSION, compressor.EXTENSION, cors.EXTENSION, csrf.EXTENSION,
             decompressor.EXTENSION, ext_authz.EXTENSION, fault.EXTENSION, header_mutation.EXTENSION,
-            health_check.EXTENSION, ip_tagging.EXTENSION, local_ratelimit.EXTENSION, rbac.EXTENSION, router.EXTENSION,
+            health_check.EXTENSION, ip_tagging.EXTENSION, jwt_authn.EXTENSION, local_ratelimit.EXTENSION,
+            rbac.EXTENSION, router.EXTENSION,
         ],
         custom=custom.EXTENSION,
     )

@@ -1,4 +1,7 @@
-"""What `new-filter --http` writes: an HTTP filter that works, and the test that shows it. See `new_filter` for the names in braces."""
+"""What `new-filter --http` writes: an HTTP filter that works, and the test that shows it.
+
+See `new_filter` for the names in braces.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
     ChainHarness              a filter chain in memory: feed it, let simulated time pass, look what came of it
     assert_split_invariant    a filter's result must not depend on how its input was cut, paused or ended
+    http.HttpHarness          the same for HTTP filters: `from proxy_core.testing.http import HttpHarness`
     Proxy                     a running proxy for the length of a `with` block, in this process or in one of its own
     Faults                    faults in a running proxy, switched by a test
     replay                    a recorded connection, run again through filters

@@ -39,7 +39,7 @@ def test_the_normal_demo_shows_its_listeners_and_what_ended_last(page: Page) -> 
         assert demo.stop(signal.SIGINT) == 0
 
 
-@pytest.mark.parametrize("speed", [os.environ.get("PROXY_CORE_DEMO_SPEED", "4")])
+@pytest.mark.parametrize("speed", [os.environ.get("PROXY_CORE_DEMO_SPEED", "1")])
 def test_the_slow_reader_fills_its_bar_pauses_the_source_and_drains(page: Page, speed: str) -> None:
     with ChildProcess(["demo", "--slow", "--speed", speed, *FREE]) as demo:
         page.go(page_of(demo))

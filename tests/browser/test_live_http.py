@@ -100,10 +100,8 @@ def url(engine: Engine) -> str:
 
 def row_with(page: Page, text: str) -> str:
     """The selector of the row whose note has this text, once there is one."""
-    found = page.until(
-        f"([...document.querySelectorAll('.row')].find((row) => row.innerText.includes({text!r})) || {{dataset: {{}}}}).dataset.id",
-        f"a row with {text}",
-    )
+    rows = f"[...document.querySelectorAll('.row')].filter((row) => row.innerText.includes({text!r}))"
+    found = page.until(f"{rows}.map((row) => row.dataset.id)[0]", f"a row with {text}")
     return f".row[data-id='{found}']"
 
 

@@ -159,13 +159,14 @@ def tls_server(tmp_path: Path) -> Iterator[Server]:
 
 
 class Nginx(Server):
-    """nginx with one directory, `directory / "site"`: GET serves it, PUT writes into it. It speaks HTTP on `port`, TLS on `tls_port`."""
+    """nginx with one directory, `site`: GET serves it, PUT writes into it. It speaks HTTP on `port` and TLS on `tls_port`."""
 
     def __init__(self, directory: Path) -> None:
         program, port, self.tls_port = require("nginx", "/usr/sbin"), free_port(), free_port()
         self.site = directory / "site"
         self.site.mkdir(parents=True)
-        temporary = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in kinds)
         (directory / "nginx.conf").write_text(
             f"daemon off; master_process off; pid {directory}/pid; error_log {directory}/errors;\n"
             "events { worker_connections 1024; }\n"
@@ -180,8 +181,8 @@ class Nginx(Server):
         super().__init__([program, "-c", str(directory / "nginx.conf"), "-e", str(directory / "errors")], port, directory)
 
 
-@pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[Nginx]:
-    server = Nginx(tmp_path / "nginx")
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    server = Nginx(tmp_path_factory.mktemp("nginx"))
     yield server
     server.stop()

@@ -17,7 +17,7 @@ import pytest
 from tests.support.http_fuzz import REQUESTS, mutate
 from tests.support.http_live import Client, Ended, fetch, http_bootstrap, http_listener, json_log, request, route, text_log
 from tests.support.http_upstream import RecordingUpstream
-from tests.support.live import Engine, bootstrap, static_cluster, until
+from tests.support.live import FLUSH_LOGS, Engine, bootstrap, static_cluster, until
 from tests.support.live_peers import Upstream
 
 pytestmark = [
@@ -74,7 +74,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
         listeners.append(http_listener(name, [route("backend")], delayed_close_timeout="0.05s", access_log=written, **limits))
     with RecordingUpstream() as upstream:
         config = bootstrap(listeners, [static_cluster("backend", upstream.port)])
-        with Engine(config, tmp_path_factory.mktemp("engine")) as running:
+        with Engine(config, tmp_path_factory.mktemp("engine"), FLUSH_LOGS) as running:
             yield Proxied(running, upstream, logs)
 
 
@@ -110,7 +110,9 @@ def test_a_request_that_comes_a_byte_at_a_time_is_given_up(proxied: Proxied, lis
 
 
 @pytest.mark.parametrize("start", [
-    POST + b"Content-Length: 99999\r\n\r\nstart", POST + CHUNKED + b"5\r\nstart\r\n", POST + CHUNKED + b"5\r\nstart\r\n0\r\nx: y\r\n",
+    POST + b"Content-Length: 99999\r\n\r\nstart",
+    POST + CHUNKED + b"5\r\nstart\r\n",
+    POST + CHUNKED + b"5\r\nstart\r\n0\r\nx: y\r\n",
 ], ids=["a body", "chunks", "trailers"])
 def test_a_request_that_stops_is_given_up_and_its_upstream_connection_with_it(proxied: Proxied, start: bytes) -> None:
     before = proxied.engine.stat("cluster.backend.upstream_cx_destroy_with_active_rq")

@@ -13,7 +13,7 @@ import pytest
 from tests.live.conftest import Server
 from tests.support.http_live import Client, fetch, http_bootstrap, json_log, request, upstream_http1
 from tests.support.http_upstream import RecordingUpstream
-from tests.support.live import Engine, free_port, require, until
+from tests.support.live import FLUSH_LOGS, Engine, free_port, require, until
 
 pytestmark = pytest.mark.live
 
@@ -79,7 +79,7 @@ def test_haproxy_in_front_keeps_the_client_known(
 ) -> None:
     """By X-Forwarded-For the address is added to; by PROXY protocol the client is the remote address itself."""
     log = tmp_path / "log"
-    proxy = engine(before_and_behind_proxy_protocol(upstream.port, log))
+    proxy = engine(before_and_behind_proxy_protocol(upstream.port, log), *FLUSH_LOGS)
     ports = haproxy(engine=proxy.port(), proxied=proxy.port("proxied"))
     for name in ("plain", "v2"):
         with Client(ports[name], source="127.0.0.77") as client:

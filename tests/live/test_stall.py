@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
@@ -44,11 +44,18 @@ def forgetful(engine: Callable[..., Engine], redis: Any, tmp_path: Path) -> Engi
 @pytest.fixture
 def load(forgetful: Engine) -> Iterator["subprocess.Popen[bytes]"]:
     """Ten clients that ask for more than they will get: one of them waits for ever."""
-    command = [require("redis-benchmark"), "-h", "127.0.0.1", "-p", str(forgetful.port()), "-c", "10", "-n", "5000", "-t", "set", "-q"]
+    command = [require("redis-benchmark"), "-h", "127.0.0.1", "-p", str(forgetful.port())]
+    command += ["-c", "10", "-n", "5000", "-t", "set", "-q"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield process
     process.kill()
     process.wait()
+
+
+def rows(engine: Engine, state: str) -> List[Dict[str, Any]]:
+    """The connections in a state."""
+    found: List[Dict[str, Any]] = json.loads(engine.admin(f"/connections?format=json&state={state}"))["connections"]
+    return found
 
 
 def why(engine: Engine) -> Dict[str, Any]:
@@ -76,7 +83,7 @@ def picture(engine: Engine) -> Dict[str, Any]:
 def test_a_filter_that_forgets_to_continue_under_redis_benchmark_is_named_within_two_seconds_shown_and_logged_once(
     forgetful: Engine, load: "subprocess.Popen[bytes]"
 ) -> None:
-    parked = until(lambda: json.loads(forgetful.admin("/connections?format=json&state=parked"))["connections"], "the chain stops", 30)
+    parked = until(lambda: rows(forgetful, "parked"), "the chain stops", 30)
     began = time.monotonic() - parked[0]["parked_s"]
     one = until(lambda: why(forgetful), "/why names it")
     assert time.monotonic() - began < 2.0

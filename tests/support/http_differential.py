@@ -9,15 +9,17 @@ nothing more comes. What is compared: the status of each answer, whether the con
 from __future__ import annotations
 
 import random
+import re
 import select
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tests.support.http_fuzz import H, REQUESTS, mutate
 from tests.support.http_live import Client, fetch, http_bootstrap, upstream_http1
 from tests.support.http_upstream import RecordingUpstream
 from tests.support.live import Engine
 
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")  # wherever it is: a body may stand before it
 QUIET = 0.02  # seconds without another byte after which an engine is taken to have said everything
 MORE_REQUESTS = [
     b"POST /up HTTP/1.1\r\n" + H + b"expect: 100-continue\r\ncontent-length: 5\r\n\r\nhello",
@@ -26,7 +28,11 @@ MORE_REQUESTS = [
     b"PUT /a%20b/../c;d=1?e=%0a HTTP/1.1\r\n" + H + b"transfer-encoding: Chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: [::1]:80\r\nte: trailers, gzip\r\nvia: 1.1 x\r\n\r\n",
 ]
-NOT_COMPARED = {"x-request-id"}  # random
+ENVOY_OPTIONS = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "off"]
+FIELDS: Dict[str, Any] = {  # of the connection manager; everything is let in that can be
+    "delayed_close_timeout": "0s", "generate_request_id": False, "upgrade_configs": [{"upgrade_type": "websocket"}],
+    "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "old", "enable_trailers": True},
+}
 
 
 class Outcome(NamedTuple):
@@ -74,8 +80,7 @@ class Side:
         client.close()
         requests = [one for one in self._upstream.requests if one.path != "/marker"]
         self._upstream.lines()
-        kept = [tuple((key, value) for key, value in one.headers if key not in NOT_COMPARED) for one in requests]
-        return Outcome(statuses, ended, tuple(zip([one.line() for one in requests], kept)))
+        return Outcome(statuses, ended, tuple((one.line(), tuple(one.headers)) for one in requests))
 
 
 def answers(client: Client) -> Tuple[Tuple[int, ...], bool]:
@@ -88,13 +93,37 @@ def answers(client: Client) -> Tuple[Tuple[int, ...], bool]:
         except ConnectionResetError:
             more = b""
         data, ended = data + more, more == b""
-    return tuple(int(line.split()[1]) for line in data.split(b"\r\n") if line.startswith((b"HTTP/1.1 ", b"HTTP/1.0 "))), ended
+    return tuple(int(status) for status in _STATUS.findall(data)), ended
 
 
 def message(generator: random.Random) -> bytes:
     """A mutated request, or two in a row."""
     data = mutate(generator.choice(REQUESTS + MORE_REQUESTS), generator)
     return data + generator.choice(MORE_REQUESTS) if generator.random() < 0.2 else data
+
+
+class Difference(NamedTuple):
+    """What one message made of two engines. kind: "none", or a few words that are the same for differences of the same sort."""
+
+    kind: str
+    data: bytes
+    envoy: Outcome
+    ours: Outcome
+
+    @property
+    def ours_is_stricter(self) -> bool:
+        """We refuse what Envoy passes, and end the connection."""
+        mine, theirs = self.ours.statuses, self.envoy.statuses
+        refused = mine[-1:] == (400,) and self.ours.ended and mine[:-1] == theirs[:len(mine) - 1]
+        return refused and self.ours.arrived == self.envoy.arrived[:len(self.ours.arrived)]
+
+
+def compare(sides: Sequence[Side], seed: int) -> Difference:
+    """Envoy and us, with the message of this seed."""
+    data = message(random.Random(seed))
+    clients = [side.begin(data) for side in sides]
+    envoy, ours = [side.finish(client) for side, client in zip(sides, clients)]
+    return Difference(kind(envoy, ours), data, envoy, ours)
 
 
 def kind(one: Outcome, other: Outcome) -> str:

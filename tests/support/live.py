@@ -31,6 +31,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0  # generous: a loaded machine is slow, but not hung
 STOP_SECONDS = 10.0
+FLUSH_LOGS = ("--file-flush-interval-msec", "20")  # arguments for who waits for a line in an access log
 _NEVER = threading.Event()  # waited on to poll without a busy loop; nothing sets it
 
 

@@ -171,13 +171,12 @@ class Survey:
         return [pair for _, pair in heapq.nsmallest(self._wanted.rows, self._found, key=_by_key)]
 
     def _serving(self) -> Dict[int, Connection]:
-        """The connections of HTTP pools that are in use, by the client's that they serve."""
+        """The upstream connections by the client's that they serve; one of an HTTP pool serves one after the other."""
         found = {}
         for one in self._upstreams.values():
-            if one.info.connection_id < 0:
-                info = served_by(one)
-                if info is not None:
-                    found[info.connection_id] = one
+            info = one.info if one.info.connection_id >= 0 else served_by(one)
+            if info is not None:
+                found[info.connection_id] = one
         return found
 
     def _pair(self, near: Connection) -> Pair:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Optional
 
-from ..descriptor import Message, message, plain
+from ..descriptor import Message, message, optional
 from ..kinds import Enum
 
 STATUS_CODE: Final = Enum(
-    Empty=0, Continue=100, OK=200, Created=201, Accepted=202, NonAuthoritativeInformation=203, NoContent=204, ResetContent=205,
+    Continue=100, OK=200, Created=201, Accepted=202, NonAuthoritativeInformation=203, NoContent=204, ResetContent=205,
     PartialContent=206, MultiStatus=207, AlreadyReported=208, IMUsed=226, MultipleChoices=300, MovedPermanently=301, Found=302,
     SeeOther=303, NotModified=304, UseProxy=305, TemporaryRedirect=307, PermanentRedirect=308, BadRequest=400, Unauthorized=401,
     PaymentRequired=402, Forbidden=403, NotFound=404, MethodNotAllowed=405, NotAcceptable=406, ProxyAuthenticationRequired=407,
@@ -27,9 +27,10 @@ STATUS_CODE: Final = Enum(
 class HttpStatus(Message):
     """One status."""
 
-    code: str = plain(STATUS_CODE, help='"Forbidden", or 403.')
+    code: Optional[str] = optional(STATUS_CODE, required=True, help='"Forbidden", or 403.')
 
     @property
     def number(self) -> int:
         """The status as it stands on the wire."""
+        assert self.code is not None
         return STATUS_CODE.numbers[self.code]

@@ -21,6 +21,7 @@ from ...http.filter_api import CONTINUE, STOP_ITERATION, FilterStatus, HttpFacto
 from ...http.headers import Headers
 from ...http.registry import HttpExtension
 from ...http.routing.text import header_value, wire
+from .original_uri import original_uri
 
 _NAME: Final = "envoy.extensions.filters.http.basic_auth.v3."
 _NAMESPACE: Final = "envoy.filters.http.basic_auth"
@@ -28,7 +29,6 @@ _FAILED: Final = "User authentication failed. "
 _SCHEME: Final = "Basic "
 _SHA: Final = "{SHA}"
 _HASH_CHARACTERS: Final = 28  # base64 of 20 bytes
-_MOST_OF_PATH: Final = 256  # characters of the path in a realm that is the URL
 _NO_USERS: Final = "Unexpected DataSource::specifier_case(): 0"
 
 Users = Dict[str, str]
@@ -115,7 +115,7 @@ class BasicAuthFilter(HttpFilter):
 
     def _deny(self, head: RequestHead, access: Access, text: str, what: str) -> FilterStatus:
         self._settings.denied.value += 1
-        realm = access.realm or f"{head.scheme or 'http'}://{head.authority or ''}{head.path[:_MOST_OF_PATH]}"
+        realm = access.realm or original_uri(head)
 
         def challenge(headers: Headers) -> None:
             headers.set("www-authenticate", f'Basic realm="{realm}"')

@@ -14,13 +14,16 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Final
 
 from ...config.registry import PythonConfig
-from ...http.filter_api import STOP_ITERATION, HttpFactoryContext, HttpFilter, HttpFilterFactory
+from ...http.filter_api import STOP_ITERATION, STOP_NO_BUFFER, HttpFactoryContext, HttpFilter, HttpFilterFactory
 from ...http.registry import HttpExtension
 
 EXCEPTION_DETAILS: Final = "filter_exception"
-_ANSWERING: Final = (
-    "decode_headers", "decode_data", "decode_trailers", "encode_1xx", "encode_headers", "encode_data", "encode_trailers",
-)
+# Hooks that say how it goes on, and what is answered for one that raised.
+_ANSWERING: Final = {
+    "decode_headers": STOP_ITERATION, "decode_data": STOP_NO_BUFFER, "decode_trailers": STOP_ITERATION,
+    "encode_1xx": STOP_ITERATION, "encode_headers": STOP_ITERATION, "encode_data": STOP_NO_BUFFER,
+    "encode_trailers": STOP_ITERATION,
+}
 _TOLD: Final = ("on_local_reply", "on_stream_complete", "on_destroy")
 
 
@@ -30,10 +33,10 @@ def build(config: PythonConfig, context: HttpFactoryContext) -> HttpFilterFactor
 
     def make() -> HttpFilter:
         made: HttpFilter = target(dict(settings))
-        for name in _ANSWERING:
-            _replace(made, name, _answering)
-        for name in _TOLD:
-            _replace(made, name, _told)
+        for name in (*_ANSWERING, *_TOLD):
+            own = getattr(type(made), name, None)
+            if own is not None and own is not getattr(HttpFilter, name):
+                setattr(made, name, _guarded(made, name, getattr(made, name)))
         return made
     return make
 
@@ -43,32 +46,19 @@ def build_route(config: PythonConfig, context: HttpFactoryContext) -> Dict[str, 
     return dict(config.config)
 
 
-def _replace(made: HttpFilter, name: str, guard: Callable[[HttpFilter, Any], Any]) -> None:
-    """Put a guard around a hook that the filter's class has written; the others stay as cheap as they are."""
-    own = getattr(type(made), name, None)
-    if own is not None and own is not getattr(HttpFilter, name):
-        setattr(made, name, guard(made, getattr(made, name)))
+def _guarded(made: HttpFilter, name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Around a hook that the filter's class has written; the others stay as cheap as they are. One that is only told something
+    costs nobody else anything: the client's answer stays what it was."""
+    stop = _ANSWERING.get(name)
 
-
-def _answering(made: HttpFilter, hook: Callable[..., Any]) -> Callable[..., Any]:
-    """Around a hook that says how it goes on."""
     def call(*arguments: Any) -> Any:
         try:
             return hook(*arguments)
         except Exception as error:
             made.decoder.reactor.report(error)
-            made.decoder.send_local_reply(500, b"", EXCEPTION_DETAILS)
-            return STOP_ITERATION
-    return call
-
-
-def _told(made: HttpFilter, hook: Callable[..., Any]) -> Callable[..., Any]:
-    """Around a hook that is only told something: what others are told after it must not depend on it."""
-    def call(*arguments: Any) -> None:
-        try:
-            hook(*arguments)
-        except Exception as error:
-            made.decoder.reactor.report(error)
+            if stop is not None:
+                made.decoder.send_local_reply(500, b"", EXCEPTION_DETAILS)
+            return stop
     return call
 
 

@@ -6,7 +6,7 @@ filter overrides is looked up once per class, so that those it does not override
 
 from __future__ import annotations
 
-from typing import Any, Dict, Final, List, NamedTuple, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, Final, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
 from ..filter_api import HttpFilter, HttpFilterFactory
 from ..route_api import Route
@@ -51,11 +51,12 @@ _SILENT: Final = (False, False, False)
 class FilterChain:
     """See the module docstring."""
 
-    __slots__ = ("entries", "_hooks")
+    __slots__ = ("entries", "_hooks", "_heard")
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = tuple(entries)
         self._hooks: Dict[Type[Any], _Hooks] = {}
+        self._heard: Set[str] = set()  # what `listeners` may be asked for, as far as any filter overrides it
 
     def install(self, stream: Any, route: Optional[Route]) -> None:
         """Give `stream`, a `stream.ActiveStream`, its filters."""
@@ -66,7 +67,7 @@ class FilterChain:
             if not entry.terminal and _is_off(entry, route):
                 continue
             one = entry.factory()
-            hooks = self._hooks_of(one)
+            hooks = self._hooks.get(type(one)) or self._learn(type(one))
             callbacks = FilterCallbacks(entry.name, stream)
             one.decoder = one.encoder = callbacks
             filters.append(one)
@@ -85,18 +86,19 @@ class FilterChain:
 
     def listeners(self, filters: Sequence[HttpFilter], event: str) -> List[HttpFilter]:
         """Those that override "hears_local_reply", "hears_completion" or "encodes_1xx"."""
-        return [one for one in filters if getattr(self._hooks_of(one), event)]
+        if event not in self._heard:
+            return []
+        return [one for one in filters if getattr(self._hooks[type(one)], event)]
 
-    def _hooks_of(self, one: HttpFilter) -> _Hooks:
-        kind = type(one)
-        hooks = self._hooks.get(kind)
-        if hooks is None:
-            hooks = _Hooks.of(kind)
-            if not any(hooks.decode):
-                hooks = hooks._replace(decode=_SILENT)
-            if not any(hooks.encode):
-                hooks = hooks._replace(encode=_SILENT)
-            self._hooks[kind] = hooks
+    def _learn(self, kind: Type[Any]) -> _Hooks:
+        """Look at a class of filters, at its first instance."""
+        hooks = _Hooks.of(kind)
+        if not any(hooks.decode):
+            hooks = hooks._replace(decode=_SILENT)
+        if not any(hooks.encode):
+            hooks = hooks._replace(encode=_SILENT)
+        self._heard.update(event for event in ("hears_local_reply", "hears_completion", "encodes_1xx") if getattr(hooks, event))
+        self._hooks[kind] = hooks
         return hooks
 
 

@@ -155,6 +155,8 @@ class HttpConnection:
             if isinstance(event, RequestHead):
                 begun += 1
                 self._begin(event)
+                if event.end_stream and not codec.has_input:
+                    return  # nearly always: the client waits for the answer
             elif isinstance(event, Data):
                 body = event.data
             elif isinstance(event, EndOfMessage):
@@ -253,7 +255,7 @@ class HttpConnection:
 
     def write(self, data: bytes) -> None:
         """Queue bytes of the codec."""
-        self.connection.write(Buffer(data), False)
+        self.connection.write_bytes(data)
 
     def say_continue(self, stream: ActiveStream) -> None:
         """100 Continue, if the client's version knows it."""
@@ -308,7 +310,9 @@ class HttpConnection:
         if self.codec.cycle.server is not IDLE or facts.tx_end is None:
             at_once = (complete or stream.tunnel) and facts.tx_end is not None and not self._lingers and not self._admitting
             connection.close(FLUSH_WRITE if at_once else FLUSH_WRITE_AND_DELAY, how="FIN", config=facts_of_end(stream))
-        elif not self._serving and (self._waiting or self.codec.has_input):
+            return
+        self.timeouts.stream_ended()
+        if not self._serving and (self._waiting or self.codec.has_input):
             connection.reactor.defer(self._go_on, connection)
 
     def recreate(self, old: ActiveStream, head: RequestHead, body: Optional[bytes]) -> None:

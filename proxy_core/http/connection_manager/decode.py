@@ -27,6 +27,7 @@ class Decode(Iteration):
             self._stream.pause_sender(KEPT_BODY_HOLDER)
         else:
             self._stream.manager.stats.downstream_rq_too_large.inc()
+            self._stream.owner.close_after_response()
             self._stream.send_local_reply(413, b"Payload Too Large", TOO_LARGE)
 
     def below_limit(self) -> None:

@@ -11,7 +11,6 @@ from ..events import ResponseHead
 from ..filter_api import DecoderFilterCallbacks
 from ..headers import Headers
 from ..route_api import Route
-from ..routing.body_format import PLAIN_TEXT
 
 ROUTE_NOT_FOUND: Final = "route_not_found"
 DIRECT_RESPONSE: Final = "direct_response"
@@ -29,17 +28,16 @@ def answer_directly(decoder: DecoderFilterCallbacks, route: Route) -> bool:
     if direct is None:
         return False
     head = decoder.request
-    location, content_type = direct.location(head, decoder.info), direct.content_type
+    location = direct.location(head, decoder.info)
 
     def change(headers: Headers) -> None:
         if location:
             headers.set("location", location)
-        if content_type != PLAIN_TEXT and not direct.is_redirect:
-            headers.set("content-type", content_type)
         if route.changes_response:
             route.finalize_response(ResponseHead(direct.status, headers=headers), decoder.info)
-            if "content-type" in headers:
-                headers.set("content-type", content_type)  # what a route adds does not change what the body is
+        if direct.content_type:
+            headers.remove("content-type")
+            headers.add("content-type", direct.content_type)
 
     decoder.send_local_reply(direct.status, direct.body(head, decoder.info), DIRECT_RESPONSE, change)
     return True

@@ -1,4 +1,4 @@
-"""What a client's connection says of itself when somebody asks why: what it does, and each of its waits with the setting behind it.
+"""What a client's connection says of itself when somebody asks why: what it does, and its waits with the settings behind them.
 
 Place in the data's way: none. Everything is worked out from what the connection and its stream keep anyway.
 """

@@ -70,6 +70,9 @@ class Interruptible(Protocol):
     def settle_interruption(self) -> None:
         """A hook has returned in which the stream was answered or given up: do now what had to wait for that."""
 
+    def contain(self, error: Exception) -> None:
+        """A hook has failed, or has made what can't be sent: end the stream, whoever is on the stack (maybe its upstream)."""
+
 
 class Iteration:
     """One direction of one stream; `Decode` and `Encode` say where it leads to.
@@ -116,91 +119,100 @@ class Iteration:
 
     def run_headers(self, position: int, end_stream: bool) -> None:
         """The head, from the filter at `position` on."""
-        slots, added_at = self.slots, -1
-        for at in range(position, len(slots)):
-            slot = slots[at]
-            slot.ended = end_stream and added_at < 0
-            status = CONTINUE
-            if slot.headers is not None:
-                self.calling = HEADERS
-                status = slot.headers(self.head, slot.ended)
-                self.calling = NOTHING
-                if self._stream.interrupted:
-                    self._stream.settle_interruption()
+        stream, slots, added_at = self._stream, self.slots, -1
+        try:
+            for at in range(position, len(slots)):
+                slot = slots[at]
+                slot.ended = end_stream and added_at < 0
+                status = CONTINUE
+                if slot.headers is not None:
+                    self.calling = HEADERS
+                    status = slot.headers(self.head, slot.ended)
+                    self.calling = NOTHING
+                    if stream.interrupted:
+                        stream.settle_interruption()
+                        return
+                going_on = status is CONTINUE
+                if going_on:
+                    slot.headers_continued = True
+                else:
+                    going_on = self._obey_headers(slot, status)
+                    end_stream = end_stream and status is not CONTINUE_AND_DONT_END_STREAM
+                if end_stream and added_at < 0 and self.kept is not None:
+                    added_at = at  # a message without a body got one from this filter
+                if not going_on and not (self.consumed and at + 1 == len(slots)):
+                    stream.filter_stopped(slot)
+                    if added_at >= 0 and not (added_at == at and slot.state is FROZEN):
+                        self._continue_behind(added_at)
                     return
-            going_on = status is CONTINUE
-            if going_on:
-                slot.headers_continued = True
-            else:
-                going_on = self._obey_headers(slot, status)
-                end_stream = end_stream and status is not CONTINUE_AND_DONT_END_STREAM
-            if end_stream and added_at < 0 and self.kept is not None:
-                added_at = at  # a message without a body got one from this filter
-            if not going_on and not (self.consumed and at + 1 == len(slots)):
-                self._stream.filter_stopped(slot)
-                if added_at >= 0 and not (added_at == at and slot.state is FROZEN):
-                    self._continue_behind(added_at)
-                return
-        self.head_passed(end_stream and added_at < 0)
-        if added_at >= 0 and not self._stream.interrupted:
-            self._continue_behind(added_at)
+            self.head_passed(end_stream and added_at < 0)
+            if added_at >= 0 and not stream.interrupted:
+                self._continue_behind(added_at)
+        except Exception as error:
+            stream.contain(error)
 
     def run_data(self, position: int, data: Buffer, end_stream: bool) -> None:
         """A piece of the body, from the filter at `position` on."""
-        slots = self.slots
-        for at in range(position, len(slots)):
-            slot = slots[at]
-            if slot.state is FROZEN:
-                self._keep(data)
-                return
-            if slot.ended:
-                return
-            slot.ended = end_stream and self.trailers is None
-            status = CONTINUE
-            if slot.data is not None:
-                self.calling = DATA
-                status = slot.data(data, slot.ended)
-                self.calling = NOTHING
-                if self._stream.interrupted:
-                    self._stream.settle_interruption()
+        stream, slots = self._stream, self.slots
+        try:
+            for at in range(position, len(slots)):
+                slot = slots[at]
+                if slot.state is FROZEN:
+                    self._keep(data)
                     return
-            if status is CONTINUE:
-                if slot.state is STOPPED:
-                    if self._keep(data):
-                        self.resume(at)
+                if slot.ended:
                     return
-            elif not self._obey_data(slot, status, data) and not (self.consumed and at + 1 == len(slots)):
-                self._stream.filter_stopped(slot)
-                return
-        self.data_passed(data, end_stream)
+                slot.ended = end_stream and self.trailers is None
+                status = CONTINUE
+                if slot.data is not None:
+                    self.calling = DATA
+                    status = slot.data(data, slot.ended)
+                    self.calling = NOTHING
+                    if stream.interrupted:
+                        stream.settle_interruption()
+                        return
+                if status is CONTINUE:
+                    if slot.state is STOPPED:
+                        if self._keep(data):
+                            self.resume(at)
+                        return
+                elif not self._obey_data(slot, status, data) and not (self.consumed and at + 1 == len(slots)):
+                    stream.filter_stopped(slot)
+                    return
+            self.data_passed(data, end_stream)
+        except Exception as error:
+            stream.contain(error)
 
     def run_trailers(self, position: int) -> None:
         """The end with trailers, from the filter at `position` on."""
-        trailers, slots = self.trailers, self.slots
+        stream, trailers, slots = self._stream, self.trailers, self.slots
         assert trailers is not None
-        for at in range(position, len(slots)):
-            slot = slots[at]
-            if slot.state is FROZEN:
-                return
-            status = CONTINUE
-            if slot.trailers is not None:
-                self.calling = TRAILERS
-                status = slot.trailers(trailers)
-                self.calling = NOTHING
-                if self._stream.interrupted:
-                    self._stream.settle_interruption()
+        try:
+            for at in range(position, len(slots)):
+                slot = slots[at]
+                if slot.state is FROZEN:
                     return
-            slot.ended = True
-            if status is not CONTINUE:
-                if slot.state is RUNNING:
-                    slot.state = STOPPED
-                if not (self.consumed and at + 1 == len(slots)):
-                    self._stream.filter_stopped(slot)
+                status = CONTINUE
+                if slot.trailers is not None:
+                    self.calling = TRAILERS
+                    status = slot.trailers(trailers)
+                    self.calling = NOTHING
+                    if stream.interrupted:
+                        stream.settle_interruption()
+                        return
+                slot.ended = True
+                if status is not CONTINUE:
+                    if slot.state is RUNNING:
+                        slot.state = STOPPED
+                    if not (self.consumed and at + 1 == len(slots)):
+                        stream.filter_stopped(slot)
+                        return
+                elif slot.state is STOPPED:
+                    self.resume(at)
                     return
-            elif slot.state is STOPPED:
-                self.resume(at)
-                return
-        self.trailers_passed(trailers)
+            self.trailers_passed(trailers)
+        except Exception as error:
+            stream.contain(error)
 
     # -- what statuses do ------------------------------------------------------------------------------------------
 
@@ -329,6 +341,9 @@ class _Gone:
 
     def settle_interruption(self) -> None:
         """Nothing is left to be done."""
+
+    def contain(self, error: Exception) -> None:
+        """Nothing runs any more that could fail."""
 
 
 GONE: Final = _Gone()

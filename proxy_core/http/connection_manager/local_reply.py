@@ -57,17 +57,16 @@ class LocalReplies:
         facts.response = ResponseHead(reply.status, headers=headers)  # for formats of headers that are added
         if reply.change_headers is not None:
             reply.change_headers(headers)
-        status, body, content_type = reply.status, reply.body, ""
+        status, body, content_type, typed = reply.status, reply.body, PLAIN_TEXT, False
         facts.response_code = status
         facts.local_reply_body = body.decode("utf-8", "surrogateescape")
         if self._mappers or self._format is not None:
-            status, body, content_type = self._rewrite(reply, headers, info, facts)
+            status, body, content_type, typed = self._rewrite(reply, headers, info, facts)
         if body:
             headers.set("content-length", str(len(body)))
-            if content_type:
+            changed = content_type != PLAIN_TEXT or body != reply.body
+            if "content-type" not in headers or changed and not typed:
                 headers.set("content-type", header_value(content_type))
-            elif "content-type" not in headers:
-                headers.add("content-type", PLAIN_TEXT)
         else:
             headers.remove("content-length")
             headers.remove("content-type")
@@ -75,10 +74,12 @@ class LocalReplies:
 
     def _rewrite(
         self, reply: LocalReply, headers: Headers, info: StreamInfo, facts: StreamFacts
-    ) -> Tuple[int, bytes, str]:
+    ) -> Tuple[int, bytes, str, bool]:
+        """Status and body, the type of what the format makes, and whether the mapper has said the type itself."""
         context = LogContext("NotSet", info.start_wall + (self._now() - info.start_mono), self._now())
         status, body, body_format = reply.status, reply.body, self._format
         mapper = next((one for one in self._mappers if one.passes(info, context)), None)
+        said = headers.get("content-type")
         if mapper is not None:
             body = mapper.body if mapper.body is not None else body
             facts.local_reply_body = body.decode("utf-8", "surrogateescape")
@@ -87,6 +88,7 @@ class LocalReplies:
             status = mapper.status or status
             facts.response_code = status
             body_format = mapper.format or body_format
+        typed = headers.get("content-type") != said
         if body_format is None:
-            return status, body, ""
-        return status, body_format.render(info, context), body_format.content_type
+            return status, body, PLAIN_TEXT, typed
+        return status, body_format.render(info, context), body_format.content_type, typed

@@ -22,6 +22,9 @@ _ESCAPED_SLASH: Final = re.compile("%(2[Ff]|5[Cc])")
 _SLASHES: Final = re.compile("//+")
 # Escapes of what may stand for itself: letters, digits, "-", ".", "_", "~" (RFC 3986 section 2.3).
 _NEEDLESS_ESCAPE: Final = re.compile("%([46][1-9A-Fa-f]|[57][0-9Aa]|3[0-9]|2[DdEe]|5[Ff]|7[Ee])")
+_LONE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_LONE: Final = "\0"  # stands for such a "%" meanwhile; no path has one
+_BECOMES_ESCAPE: Final = re.compile(f"{_LONE}(?=[0-9A-Fa-f]{{2}})")
 # What may not stand for itself is escaped, as far as Envoy's URL library does it.
 _TO_ESCAPE: Final = {ord(character): f"%{ord(character):02X}" for character in '"<>^`{|}'}
 # None of these: the path is in its normal form already.
@@ -73,7 +76,7 @@ def normalise_path(path: str) -> str:
     if _SUSPICIOUS.search(path) is None:
         return path
     if "%" in path:
-        path = _NEEDLESS_ESCAPE.sub(_unescaped, path)
+        path = _unescape(path)
     kept: List[str] = []
     segments = path.replace("\\", "/").translate(_TO_ESCAPE).split("/")[1:]
     for segment in segments:
@@ -86,6 +89,12 @@ def normalise_path(path: str) -> str:
     if segments[-1].partition(";")[0] in (".", "..") or not kept:
         kept.append("")
     return "/" + "/".join(kept)
+
+
+def _unescape(path: str) -> str:
+    """A "%" that begins no escape must not begin one afterwards: the upstream would read "/%%32e%%32e/" as "/../"."""
+    marked = _NEEDLESS_ESCAPE.sub(_unescaped, _LONE_PERCENT.sub(_LONE, path))
+    return _BECOMES_ESCAPE.sub("%25", marked).replace(_LONE, "%")
 
 
 def _slash(found: "re.Match[str]") -> str:

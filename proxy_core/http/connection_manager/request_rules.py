@@ -6,6 +6,7 @@ none of the headers that need a look, which one set operation tells.
 
 from __future__ import annotations
 
+import operator
 import random
 import re
 from typing import Final, FrozenSet, Optional
@@ -19,6 +20,7 @@ from .client_certificate import ClientCertificateRules
 from .forwarded import ForwardedRules
 from .peer import Peer
 
+_UUID_PARTS: Final = operator.itemgetter(slice(8), slice(8, 12), slice(12, 16), slice(16, 20), slice(20, 32))
 # RFC 9110 section 7.6.1, and what only this proxy may say.
 _OF_THE_CONNECTION: Final = ("keep-alive", "proxy-connection", "transfer-encoding")
 # Orders to this proxy: obeyed only if they come from inside.
@@ -107,8 +109,7 @@ class RequestRules:
 def request_id(rng: random.Random) -> str:
     """A random (version 4) UUID (RFC 9562 section 5.4) of 122 bits of `rng`: a third of the time of `uuid.uuid4()`."""
     bits = rng.getrandbits(128) & ~(0xF000 << 64) & ~(0xC000 << 48) | 0x4000 << 64 | 0x8000 << 48
-    text = "%032x" % bits
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return "-".join(_UUID_PARTS("%032x" % bits))
 
 
 def _clean(head: RequestHead, headers: Headers) -> None:

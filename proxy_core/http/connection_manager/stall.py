@@ -1,8 +1,8 @@
 """Whether a request can still go on: a filter that stopped it and forgot it is found out, and reported once.
 
-Place in the data's way: none. A stream whose filter stops (one in thousands, but for filters that wait for bodies) notes that here,
-which costs two operations of a dict; if it still is so a second later it is looked at. A filter that waits for something says so
-by `callbacks.hold(...)` or `callbacks.schedule(...)`. What else can wake it is more of the message, if it is offered more.
+Place in the data's way: none. A stream whose filter stops notes that here, which costs two operations of a dict; if it still is
+so a second later it is looked at. A filter that waits for something says so by `callbacks.hold(...)` or
+`callbacks.schedule(...)`. What else can wake it is more of the message, if it is offered more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Parked(NamedTuple):
 
 
 def parked(stream: Any) -> Optional[Parked]:
-    """stream: an `ActiveStream`. None if no filter holds it up; a filter that answers the request itself need not let it go on."""
+    """stream: an `ActiveStream`. None if no filter holds it up; one that answers the request itself need not let it go on."""
     if stream.over:
         return None
     response = stream.encode.parked()

@@ -27,25 +27,32 @@ HEAD: Final = "head"
 END: Final = "end"
 GIVEN_UP: Final = "given up"
 
-Table = Dict[str, Dict[str, str]]
 
-REQUEST_TABLE: Final[Table] = {
+class Steps(Dict[str, str]):
+    """From one state of one machine: the state after each trigger. Raises IllegalTransition for a step that is not there: a bug
+    of a filter or ours."""
+
+    def __init__(self, where: str, steps: Dict[str, str]) -> None:
+        super().__init__(steps)
+        self._where = where
+
+    def __missing__(self, trigger: str) -> str:
+        raise IllegalTransition(self._where.format(trigger))
+
+
+def _table(machine: str, table: Dict[str, Dict[str, str]]) -> Dict[str, Steps]:
+    return {state: Steps(f"{machine}: {{}} in {state}", steps) for state, steps in table.items()}
+
+
+REQUEST_TABLE: Final = _table("request", {
     AWAITED: {HEAD: RECEIVING, GIVEN_UP: OVER},
     RECEIVING: {END: COMPLETE, GIVEN_UP: OVER},
     COMPLETE: {GIVEN_UP: OVER},
     OVER: {},
-}
-RESPONSE_TABLE: Final[Table] = {
+})
+RESPONSE_TABLE: Final = _table("response", {
     NONE: {HEAD: STARTED, GIVEN_UP: OVER},
     STARTED: {END: COMPLETE, GIVEN_UP: OVER},
     COMPLETE: {GIVEN_UP: OVER},
     OVER: {},
-}
-
-
-def advance(table: Table, state: str, trigger: str) -> str:
-    """The state after `trigger`. Raises IllegalTransition for a step that the table does not have: a bug of a filter or ours."""
-    try:
-        return table[state][trigger]
-    except KeyError:
-        raise IllegalTransition(f"{'request' if table is REQUEST_TABLE else 'response'}: {trigger} in {state}") from None
+})

@@ -28,9 +28,7 @@ from .iteration import NOTHING, Slot
 from .local_reply import LocalReply
 from .settings import ManagerSettings
 from .stall import StallWatch
-from .states import (
-    AWAITED, COMPLETE, END, GIVEN_UP, HEAD, NONE, REQUEST_TABLE, RESPONSE_TABLE, advance,
-)
+from .states import AWAITED, COMPLETE, END, GIVEN_UP, HEAD, NONE, REQUEST_TABLE, RESPONSE_TABLE
 
 # Log types of Envoy's.
 START_LINE: Final = "DownstreamStart"
@@ -47,7 +45,7 @@ class ActiveStream:
         "owner", "manager", "connection", "reactor", "info", "facts", "head", "response", "request_state", "response_state",
         "filters", "chain", "decode", "encode", "interrupted", "over", "holds", "random_value", "tunnel", "upgraded",
         "idle_timeout", "max_duration", "logged_at", "last_flag", "stall_watch", "_route", "_route_known", "_pending",
-        "_watchers", "_answered_here",
+        "_watchers", "_pauses", "_answered_here",
     )
 
     def __init__(self, owner: Any, manager: ManagerSettings, connection: Connection, info: StreamInfo) -> None:
@@ -81,6 +79,7 @@ class ActiveStream:
         self._route_known = False
         self._pending: Optional[LocalReply] = None
         self._watchers: Tuple[WatermarkCallbacks, ...] = ()
+        self._pauses: Tuple[str, ...] = ()  # who keeps the request from being read
         self._answered_here = False
 
     # -- the request -----------------------------------------------------------------------------------------------
@@ -93,7 +92,7 @@ class ActiveStream:
     def take_head(self, head: RequestHead) -> None:
         """The head of the request is there."""
         self.head = self.decode.head = self.facts.request = head
-        self.request_state = advance(REQUEST_TABLE, self.request_state, HEAD)
+        self.request_state = REQUEST_TABLE[self.request_state][HEAD]
         if head.end_stream:
             self._request_ended()
         arrival.admit(self, head)
@@ -102,7 +101,7 @@ class ActiveStream:
         """The head and body of a complete request that another stream has given up (`recreate`)."""
         head.end_stream = body is None
         self.head = self.decode.head = self.facts.request = head
-        self.request_state = advance(REQUEST_TABLE, self.request_state, HEAD)
+        self.request_state = REQUEST_TABLE[self.request_state][HEAD]
         self._request_ended()
         arrival.enter(self, head)
         if body is not None and self.may_decode:
@@ -137,7 +136,7 @@ class ActiveStream:
             self.decode.run_trailers(0)
 
     def _request_ended(self) -> None:
-        self.request_state = advance(REQUEST_TABLE, self.request_state, END)
+        self.request_state = REQUEST_TABLE[self.request_state][END]
         self.decode.complete = True
         self.facts.rx_end = self.reactor.now
 
@@ -190,6 +189,18 @@ class ActiveStream:
         self.info.response_code_details = "_".join(reply.details.split())
         if reply.status == 400 and not self.manager.keeps_after_bad_request:
             self.owner.end_after_response()
+        try:
+            head, body = self._make_answer(reply)
+        except Exception as error:
+            self.contain(error)
+            return
+        bodiless = not body or (self.head is not None and self.head.method == "HEAD")
+        self._begin_response(head, bodiless)
+        if not bodiless and not self.interrupted:
+            self.encode.complete = True
+            self.encode.run_data(0, Buffer(body), True)
+
+    def _make_answer(self, reply: LocalReply) -> Tuple[ResponseHead, bytes]:
         if not self.filters:
             self.chain.install(self, self._route)
         for one in self.chain.listeners(self.filters, "hears_local_reply"):
@@ -197,12 +208,7 @@ class ActiveStream:
         if self.response is not None:
             self.encode.slots = ()  # the filters have begun with another response, and see no second one
         self.encode.kept, self.encode.trailers = None, None
-        head, body = self.manager.local_replies.make(reply, self.info, self.facts)
-        bodiless = not body or (self.head is not None and self.head.method == "HEAD")
-        self._begin_response(head, bodiless)
-        if not bodiless and not self.interrupted:
-            self.encode.complete = True
-            self.encode.run_data(0, Buffer(body), True)
+        return self.manager.local_replies.make(reply, self.info, self.facts)
 
     # -- the response ----------------------------------------------------------------------------------------------
 
@@ -246,12 +252,12 @@ class ActiveStream:
 
     def response_started(self) -> None:
         """The head went to the codec."""
-        self.response_state = advance(RESPONSE_TABLE, self.response_state, HEAD)
+        self.response_state = RESPONSE_TABLE[self.response_state][HEAD]
         self.facts.tx_begin = self.reactor.now
 
     def response_ended(self) -> None:
         """The last byte went to the codec."""
-        self.response_state = advance(RESPONSE_TABLE, self.response_state, END)
+        self.response_state = RESPONSE_TABLE[self.response_state][END]
         self.facts.tx_end = self.reactor.now
         self.finish()
 
@@ -260,11 +266,14 @@ class ActiveStream:
     def pause_sender(self, holder: str) -> None:
         """Read no more of the request until `holder` resumes."""
         if not self.over:
+            self._pauses += (holder,)
             self.owner.pause(holder)
 
     def resume_sender(self, holder: str) -> None:
         """The other half."""
         if not self.over:
+            at = self._pauses.index(holder)
+            self._pauses = self._pauses[:at] + self._pauses[at + 1:]
             self.owner.resume(holder)
 
     def watch_client(self, callbacks: WatermarkCallbacks) -> None:
@@ -297,6 +306,10 @@ class ActiveStream:
         self.manager.stats.downstream_rq_tx_reset.value += 1
         self.info.response_code_details = "_".join(details.split())
         self.finish()
+
+    def contain(self, error: Exception) -> None:
+        """See `iteration.Interruptible`."""
+        self.reactor.contain(error, self.connection)
 
     def recreate(self) -> bool:
         """See `filter_api.DecoderFilterCallbacks.recreate_stream`. The rest of the request must be there, and no response."""
@@ -335,10 +348,12 @@ class ActiveStream:
             self.stall_watch.stop()
             self.stall_watch = None
         if self.request_state is not COMPLETE or self.response_state is not COMPLETE:
-            self.request_state = advance(REQUEST_TABLE, self.request_state, GIVEN_UP)
-            self.response_state = advance(RESPONSE_TABLE, self.response_state, GIVEN_UP)
+            self.request_state = REQUEST_TABLE[self.request_state][GIVEN_UP]
+            self.response_state = RESPONSE_TABLE[self.response_state][GIVEN_UP]
+        for holder in self._pauses:  # they must not keep the next request from being read
+            self.owner.resume(holder)
         # Nothing refers back to the stream any more: it is freed at once, not by the garbage collector.
-        self.holds = self._watchers = ()
+        self.holds = self._watchers = self._pauses = ()
         self.decode.slots = self.encode.slots = ()
         self.decode.detach()
         self.encode.detach()

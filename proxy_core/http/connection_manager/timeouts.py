@@ -65,6 +65,15 @@ class Timeouts:
             else:
                 self.settle()
 
+    def stream_ended(self) -> None:
+        """The idle time begins: it may be over before what the timer was set for while there was a stream."""
+        idle = self._settings.idle
+        if idle and self._due > self._reactor.now + idle:
+            if idle > SETTLE_AFTER and self.timer is None:
+                self._reactor.settle_later(self)
+            else:
+                self.settle()
+
     def earlier_wait(self) -> None:
         """A wait came into being that may be due before the timer."""
         self.settle()
@@ -116,7 +125,9 @@ class Timeouts:
         if stream.max_duration:
             waits.append((started + stream.max_duration, expiry.max_stream_duration))
         if stream.idle_timeout:
-            active = max(started, connection.last_read, connection.last_write)
+            # A head that comes byte by byte must not hold the connection for ever.
+            is_slow = stream.request_state is AWAITED
+            active = started if is_slow else max(started, connection.last_read, connection.last_write)
             waits.append((active + stream.idle_timeout, expiry.stream_idle))
         if settings.log_interval:
             waits.append((stream.logged_at + settings.log_interval, expiry.log_interval))

@@ -62,7 +62,7 @@ def prepare_mutations(
 ) -> Optional[Change]:
     """The change that a list of HeaderMutations at `path` makes, one after the other; None for an empty list.
 
-    kind: "request" or "response". Other than in `prepare_headers`, a line that overwrites goes to the end.
+    kind: "request" or "response".
     """
     changes: List[Change] = []
     for index, mutation in enumerate(mutations):
@@ -129,7 +129,8 @@ def _change(removed: List[str], entries: List[_Entry], inline: FrozenSet[str]) -
             elif entry.action != OVERWRITE_IF_EXISTS or entry.name in headers:
                 replaced.append((entry.name, value))
         for name, value in replaced:
-            headers.set(name, value)
+            headers.remove(name)
+            headers.add(name, value)
         for name, value in added:
             append_line(headers, name, value, inline)
     return apply

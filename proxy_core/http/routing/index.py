@@ -63,7 +63,7 @@ class _CaseIndex(Generic[T]):
         self._below = [_values(found) for found in lists]
         self._exact: Dict[str, Sequence[Ranked[T]]] = {}
         for text, own in exact.items():
-            place = self._longest(text)
+            place = self._fitting(text, bisect_right(self._prefixes, text) - 1)
             self._exact[text] = _values(_merged(own, lists[place] if place >= 0 else []))
 
     def find(self, path: str) -> Sequence[Ranked[T]]:
@@ -71,15 +71,12 @@ class _CaseIndex(Generic[T]):
         found = self._exact.get(path)
         if found is not None:
             return found
-        place = self._longest(path)
+        place = self._fitting(path, bisect_right(self._prefixes, path) - 1)
         return self._below[place] if place >= 0 else _NOTHING
 
-    def _longest(self, path: str) -> int:
-        """The place of the longest prefix of `path`, -1 if there is none."""
-        return self._fitting(path, bisect_right(self._prefixes, path) - 1)
-
     def _fitting(self, path: str, place: int) -> int:
-        """Every prefix of `path` is `place`, the last one not after it, or a prefix of that."""
+        """The place of the longest prefix of `path`, -1 if there is none. place: of the last prefix that is not after `path`;
+        every prefix of `path` is that one, or a prefix of it."""
         while place >= 0 and not path.startswith(self._prefixes[place]):
             place = self._parents[place]
         return place

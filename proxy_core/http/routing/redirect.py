@@ -23,15 +23,14 @@ class Redirect:
     """`route_api.DirectResponse` of a `redirect`."""
 
     __slots__ = (
-        "status", "content_type", "is_redirect", "_scheme", "_host", "_port", "_path", "_has_query", "_strip", "_new_path",
+        "status", "content_type", "_scheme", "_host", "_port", "_path", "_has_query", "_strip", "_new_path",
         "_changes_head",
     )
 
     def __init__(self, config: RedirectAction, new_path: Optional[NewPath]) -> None:
         """new_path: what the rewrites make of the path."""
         self.status = REDIRECT_CODES[config.response_code]
-        self.content_type = PLAIN_TEXT
-        self.is_redirect = True
+        self.content_type = ""
         self._scheme = "https" if config.https_redirect else wire(config.scheme_redirect or "")
         self._host = wire(config.host_redirect)
         self._port = f":{config.port_redirect}" if config.port_redirect else ""
@@ -65,12 +64,11 @@ class Redirect:
 class TlsRedirect:
     """`route_api.DirectResponse` of a virtual host that asks for TLS."""
 
-    __slots__ = ("status", "content_type", "is_redirect")
+    __slots__ = ("status", "content_type")
 
     def __init__(self) -> None:
         self.status = REDIRECT_CODES["MOVED_PERMANENTLY"]
-        self.content_type = PLAIN_TEXT
-        self.is_redirect = True
+        self.content_type = ""
 
     def location(self, head: RequestHead, info: StreamInfo) -> str:
         """The same over https."""
@@ -84,12 +82,11 @@ class TlsRedirect:
 class Direct:
     """`route_api.DirectResponse` of a `direct_response`."""
 
-    __slots__ = ("status", "content_type", "is_redirect", "_body", "_has_location")
+    __slots__ = ("status", "content_type", "_body", "_has_location")
 
-    def __init__(self, status: int, body: Body, content_type: str = PLAIN_TEXT) -> None:
+    def __init__(self, status: int, body: Body, content_type: str = "") -> None:
         self.status = status
         self.content_type = content_type
-        self.is_redirect = False
         self._body = body
         self._has_location = status == CREATED or 300 <= status < 400
 
@@ -123,10 +120,16 @@ def prepare_direct(config: DirectResponseAction, formats: Formats, path: str, mo
     local = data.decode("utf-8", "surrogateescape")
 
     def body(info: StreamInfo) -> bytes:
-        if info.http is not None:
-            info.http.local_reply_body = local
-        return body_format.render(info, formats.moment(info))
-    return Direct(config.status, body, body_format.content_type)
+        facts = info.http
+        if facts is None:
+            return body_format.render(info, formats.moment(info))
+        facts.local_reply_body = local
+        rendered = body_format.render(info, formats.moment(info))
+        facts.local_reply_body = ""  # it is the body of the reply that will be: none is made yet
+        return rendered
+
+    # Envoy keeps a content-type of the route's headers unless the format has another one than plain text.
+    return Direct(config.status, body, body_format.content_type if body_format.content_type != PLAIN_TEXT else "")
 
 
 def host_for(head: RequestHead, scheme: str, port: str) -> str:

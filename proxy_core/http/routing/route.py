@@ -111,4 +111,7 @@ class PreparedRoute:
     def finalize_response(self, head: ResponseHead, info: StreamInfo) -> None:
         """See `route_api.Route`."""
         if self._response is not None:
+            facts: Any = info.http
+            if facts is not None:
+                facts.response = head  # what the formats of the headers ask for
             self._response(head.headers, info)

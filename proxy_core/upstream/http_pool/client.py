@@ -129,7 +129,6 @@ class Http1Client(HostConnection):
         was, self.state = self.state, IDLE
         self._count_stream_over()
         if may_stay and was is BUSY and self.connection.fd >= 0:
-            self.idle_since = self.connection.reactor.now
             self._pool.on_idle(self)
         else:
             self.close("the last response of this connection" if may_stay else "the server does not keep it open")

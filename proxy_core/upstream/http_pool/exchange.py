@@ -49,14 +49,13 @@ class Owner(Protocol):
 class Exchange:
     """See the module docstring. `stream` is None between two requests."""
 
-    __slots__ = ("connection", "stream", "codec", "owner", "_out", "_paused")
+    __slots__ = ("connection", "stream", "codec", "owner", "_paused")
 
     def __init__(self, settings: Http1Settings) -> None:
         self.connection: Connection
         self.owner: Owner
         self.stream: Optional[Stream] = None
         self.codec = ClientCodec(settings)
-        self._out = Buffer()  # what is written passes through it; empty between two calls
         self._paused = False
 
     # -- for the stream --------------------------------------------------------------------------------------------
@@ -72,7 +71,7 @@ class Exchange:
         content-length."""
         self._write(self.codec.send_data(data.take(), end_stream))
         if end_stream and self.codec.cycle.client is CLOSED:  # of a tunnel: there is nothing in the bytes that says so
-            self.connection.write(self._out, True)
+            self.connection.write(Buffer(), True)
 
     def send_trailers(self, trailers: Optional[Headers]) -> None:
         """The end of the request."""
@@ -187,11 +186,12 @@ class Exchange:
         stream, self.stream = self.stream, None
         if head is not None and not head.keep_alive and not keeps_alive(head.version is HTTP_11, head.headers):
             self.owner.on_close_notified()
-        cycle = self.codec.cycle
-        self.resume()
-        if self.codec.trailing_data:
+        cycle, has_more = self.codec.cycle, self.codec.has_input
+        if self._paused:
+            self.resume()
+        if has_more:
             self.owner.on_protocol_error()
-        may_stay = cycle.client is IDLE and cycle.server is IDLE and not self.codec.trailing_data
+        may_stay = cycle.client is IDLE and cycle.server is IDLE and not has_more
         self.owner.on_response_over(may_stay, cycle.client is not SEND_BODY)
         if stream is None:
             return
@@ -217,6 +217,4 @@ class Exchange:
 
     def _write(self, data: bytes) -> None:
         if data:
-            out = self._out
-            out.append(data)
-            self.connection.write(out, False)
+            self.connection.write_bytes(data)

@@ -84,7 +84,7 @@ class HostPool:
     def new_stream(self, stream: Stream) -> Optional[PendingStream]:
         """A connection for a stream. None: it has been told already what came of it."""
         if self.idle:
-            if not self._may_begin(stream):
+            if not self.breakers.requests.can_create and not self._may_begin(stream):
                 return None
             self._attach(self.idle.pop(), stream)
             if self._ratio > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from proxy_core.admin.connection_streams import manager_of
 from proxy_core.buffer import Buffer
@@ -60,8 +60,8 @@ def manager(route: Dict[str, Any], **more: Any) -> Dict[str, Any]:
 class HttpRig(ProxiedRig):
     """route: of the only route, to cluster "c", which is one server here; backend: of the cluster; the rest: of the manager."""
 
-    def __init__(self, route: Dict[str, Any] = {}, backend: Dict[str, Any] = {}, **more: Any) -> None:
-        super().__init__(filter_chains=[manager(route, **more)], backend=backend)
+    def __init__(self, route: Optional[Dict[str, Any]] = None, backend: Optional[Dict[str, Any]] = None, **more: Any) -> None:
+        super().__init__(filter_chains=[manager(route or {}, **more)], backend=backend or {})
 
     def put_before_router(self, name: str, make: Callable[[], HttpFilter]) -> None:
         """A filter of the test's own, first in the chain of every request that begins from now on."""

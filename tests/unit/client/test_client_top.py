@@ -11,6 +11,7 @@ from proxy_core.client.snapshot import Snapshot, rated
 from proxy_core.client.top_view import ALERT, HEAD, HELP, TITLE, View, draw, press
 
 VIEW = View("127.0.0.1:9901")
+GET = {"method": "GET", "path": "/x", "age_s": 2.0, "state": "waiting"}
 
 
 def row(number: int, **fields: Any) -> Dict[str, Any]:
@@ -18,7 +19,7 @@ def row(number: int, **fields: Any) -> Dict[str, Any]:
         "id": number, "side": "downstream", "state": "open", "states": ["open"], "listener": "in", "cluster": "c",
         "remote_address": f"10.0.0.{number}:5000", "peer_id": None, "age_s": 100.0, "bytes_in": 0, "bytes_out": 0,
         "read_buffer": {"bytes": 0, "limit": 1024}, "write_buffer": {"bytes": 0, "limit": 1024, "above_high": False},
-        "reading_paused_by": [], "parked_by": "", "parked_s": None, "closing": None, **fields,
+        "reading_paused_by": [], "parked_by": "", "parked_s": None, "closing": None, "streams": [], **fields,
     }
 
 
@@ -100,6 +101,8 @@ def test_findings_come_first_and_no_more_than_fit() -> None:
     ({"parked_by": "auth", "parked_s": 3.0, "reading_paused_by": ["x"]}, "parked by auth for 3.0s"),
     ({"reading_paused_by": ["upstream full"]}, "paused by upstream full"),
     ({"closing": "peer FIN"}, "closing: peer FIN"),
+    ({"streams": [GET]}, "GET /x 2.0s: waiting"),
+    ({"streams": [GET], "parked_by": "auth", "parked_s": 3.0}, "GET /x parked by auth for 3.0s"),
 ])
 def test_a_row_says_what_holds_the_connection(fields: Dict[str, Any], note: str) -> None:
     assert draw(VIEW, snapshot(row(1, **fields)))[2].text.endswith(note)
@@ -109,6 +112,12 @@ def test_a_stalled_connection_stands_out_and_an_upstream_one_names_its_pair() ->
     lines = draw(VIEW, snapshot(row(1, states=["stalled", "parked"]), row(2, side="upstream", peer_id=1)))
     assert lines[2].style == ALERT
     assert lines[3].text.endswith("c -> 10.0.0.2:5000 (C1)")
+
+
+def test_a_pooled_connection_names_no_pair_but_what_it_serves() -> None:
+    served = {**GET, "state": "served here"}
+    line = draw(VIEW, snapshot(row(2, side="upstream", streams=[served])))[2]
+    assert line.text.endswith("c -> 10.0.0.2:5000   GET /x 2.0s: served here")
 
 
 def test_what_a_peer_named_can_not_steer_the_terminal() -> None:

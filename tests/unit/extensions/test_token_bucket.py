@@ -97,3 +97,23 @@ def test_a_clock_that_stands_still_or_goes_back_brings_nothing() -> None:
     assert not bucket.take()
     clock.now += 0.5
     assert bucket.take()
+
+
+def test_how_many_tokens_there_are_and_when_the_next_one_comes() -> None:
+    clock = SimulatedClock()
+    bucket = TokenBucket(clock, 3, 2, 10.0)
+    assert (bucket.whole(), bucket.seconds_to_next()) == (3, 0.0)
+    assert bucket.take_up_to(3) == 3 and (bucket.whole(), bucket.seconds_to_next()) == (0, 5.0)
+    clock.advance(3)
+    assert (bucket.whole(), bucket.seconds_to_next()) == (0, 2.0)
+    clock.advance(3)
+    assert (bucket.whole(), bucket.seconds_to_next()) == (1, 0.0)
+
+
+def test_a_bucket_may_start_with_fewer() -> None:
+    clock = SimulatedClock()
+    bucket = TokenBucket(clock, 20, 20, 1.0)
+    bucket.start_with(1)
+    assert bucket.take_up_to(5) == 1
+    clock.advance(0.05)
+    assert bucket.take_up_to(5) == 1

@@ -101,3 +101,19 @@ def test_a_detached_child_hears_no_more_of_its_parent() -> None:
     drained.detach()
     manager.stop()
     assert [one.draining for one in (manager, drained, free)] == [False, True, False]
+
+
+def test_who_comes_when_all_were_asked_to_leave_at_once_leaves_at_once() -> None:
+    manager = DrainManager(600.0, True, random.Random(1))
+    child, detached = manager.child(), manager.child()
+    manager.start(at_once=True)
+    detached.detach()
+    for one in (manager, child, detached):
+        member = Member()
+        one.add(member)
+        assert member.delays == [0.0]
+    manager.stop()
+    manager.start()
+    gradual = Member()
+    manager.add(gradual)
+    assert gradual.delays != [0.0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+import itertools
+from typing import Any, List, Tuple
 
 import pytest
 
@@ -92,6 +93,16 @@ def test_the_ring_keeps_the_last_ones_and_gives_the_newest_first() -> None:
     found = ring.find(3)
     assert found is not None and found.listener == "in"
     assert ring.find(1) is None
+
+
+def test_who_wants_the_newest_ones_of_a_full_ring_has_no_more_records_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = ClosedRing()
+    for number in range(1000):
+        ring.append(record(number))
+    made: List[int] = []
+    make = ClosedConnection._make
+    monkeypatch.setattr(ClosedConnection, "_make", lambda record: made.append(record[0]) or make(record))
+    assert [one.id for one in itertools.islice(ring.newest_first(), 3)] == [999, 998, 997] == made
 
 
 def test_a_thousand_are_kept_by_default() -> None:

@@ -120,5 +120,5 @@ def test_a_link_to_nowhere_is_not_written_through(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert main(["new-filter", "redact", "--dir", str(tmp_path / "file" / "x")]) == 1
+    assert main(["new-filter", "hide-words", "--dir", str(tmp_path / "file" / "x")]) == 1
     assert capsys.readouterr().err.startswith(f"error: can't write {tmp_path}/file")

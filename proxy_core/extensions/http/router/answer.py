@@ -51,7 +51,13 @@ class Answer:
             host.counters.rq_success += 1
         for cookie in self.cookies:
             headers.add("set-cookie", cookie)
-        self._finalize(head)
+        if self._route.changes_response:
+            info = self._decoder.info
+            info.response_code_details = replies.VIA_UPSTREAM
+            facts: Any = info.http
+            facts.response_code = head.status
+            self._route.finalize_response(head, info)
+        self._tell_attempts(head.headers)
         self.has_begun = True
         self._decoder.encode_headers(head, end_stream, replies.VIA_UPSTREAM)
 
@@ -65,9 +71,11 @@ class Answer:
     def reply(self, status: int, body: bytes, details: str, mark: str = "") -> None:
         """Answer here, or cut off the response that has begun. mark: an x-envoy-* header that says why."""
         def change(headers: Headers) -> None:
+            if self._route.changes_response:
+                self._route.finalize_response(ResponseHead(status, headers=headers), self._decoder.info)
             if mark and self._prepared.adds_headers:
-                headers.set(mark, "true")
-            self._finalize(ResponseHead(status, headers=headers))
+                headers.add(mark, "true")  # behind what the route says, which can neither see nor remove it
+            self._tell_attempts(headers)
 
         self._decoder.send_local_reply(status, body, details, change)
 
@@ -97,9 +105,6 @@ class Answer:
         if self._charges is not None:
             self._charges.charge_time(milliseconds, host, self._decoder.response)
 
-    def _finalize(self, head: ResponseHead) -> None:
-        """What the route adds to its responses, also to those that are made here."""
-        if self._route.changes_response:
-            self._route.finalize_response(head, self._decoder.info)
-        if self._route.virtual_host.include_attempt_count_in_response:
-            head.headers.set(ATTEMPT_COUNT, str(self.attempts))
+    def _tell_attempts(self, headers: Headers) -> None:
+        if self._route.virtual_host.include_attempt_count_in_response and self.attempts:
+            headers.set(ATTEMPT_COUNT, str(self.attempts))

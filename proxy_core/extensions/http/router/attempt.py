@@ -250,10 +250,12 @@ class Attempt:
         """See `http_pool.Stream`."""
         switched = self.state is AWAITING_SWITCH and self.exchange is not None and self.exchange.is_tunnel
         self.state = RESPONDING
-        self._stop_per_try()
+        if self._timer is not None:
+            self._stop_per_try()
         if end_stream:
             self._end()
-        self._touch()
+        if self._idle_timer is not None:
+            self._touch()
         self._owner.on_attempt_head(self, head, end_stream)
         if switched and self.exchange is not None:
             self._flush_early()
@@ -262,7 +264,8 @@ class Attempt:
         """See `http_pool.Stream`."""
         if end_stream:
             self._end()
-        self._touch()
+        if self._idle_timer is not None:
+            self._touch()
         self._owner.on_attempt_data(self, data, end_stream)
 
     def on_trailers(self, trailers: Headers) -> None:
@@ -319,7 +322,8 @@ class Attempt:
         except ValueError as error:
             self._fail_locally(str(error))
             return
-        self._touch()
+        if self._idle_timer is not None:
+            self._touch()
         if end_stream:
             self._on_sent()
 
@@ -351,8 +355,10 @@ class Attempt:
             self._duration_timer.cancel()
             self._duration_timer = None
         self._early = None
-        self._let_sender_go()
-        self.on_below_write_buffer_low_watermark()
+        if self._holds:
+            self._let_sender_go()
+        if self._is_full:
+            self.on_below_write_buffer_low_watermark()
 
     def _let_sender_go(self) -> None:
         sender = self._owner.sender
@@ -363,8 +369,7 @@ class Attempt:
     # -- time ------------------------------------------------------------------------------------------------------
 
     def _touch(self) -> None:
-        if self._idle_timer is not None:
-            self._last_moved = self._owner.reactor.now
+        self._last_moved = self._owner.reactor.now
 
     def _stop_per_try(self) -> None:
         if self._timer is not None:

@@ -18,7 +18,8 @@ AGAIN: Final = "waiting to send the request again"
 
 
 def attempt_reasons(
-    state: str, host: Optional[Host], timeouts: Timeouts, per_try: Optional[Timer], idle: Optional[Timer], duration: Optional[Timer]
+    state: str, host: Optional[Host], timeouts: Timeouts, per_try: Optional[Timer], idle: Optional[Timer],
+    duration: Optional[Timer],
 ) -> Reasons:
     """Of one attempt, and its timers; None for those that are not set. state: what it waits for, as a phrase."""
     timers: List[PendingTimer] = []
@@ -39,7 +40,8 @@ def request_reasons(
     said = attempt.reasons() if attempt is not None else Reasons(AGAIN)
     timers = list(said.timers)
     if due is not None:
-        timers.append(PendingTimer(OVERALL, due, f"{OVERALL} {duration_text(timeouts.overall)}, {_origin(timeouts, route, action)}"))
+        source = f"{OVERALL} {duration_text(timeouts.overall)}, {_origin(timeouts, route, action)}"
+        timers.append(PendingTimer(OVERALL, due, source))
     facts: Dict[str, str] = {"why_cluster": route_text(route)}
     host: Optional[Host] = getattr(attempt, "host", None)
     if host is not None:

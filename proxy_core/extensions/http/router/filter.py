@@ -11,7 +11,7 @@ from typing import Any, Final, List, Optional, Sequence
 
 from ....buffer import Buffer
 from ....http.connection_manager.direct import answer_directly, answer_no_route
-from ....http.events import RequestHead
+from ....http.events import RequestHead, ResponseHead
 from ....http.filter_api import STOP_ITERATION, STOP_NO_BUFFER, FilterStatus, HttpFilter
 from ....http.headers import Headers
 from ....http.route_api import Route, RouteAction
@@ -81,7 +81,11 @@ class RouterFilter(HttpFilter):
         if cluster is None:
             prepared.stats.no_cluster.inc()
             decoder.info.add_flag("NC")
-            decoder.send_local_reply(action.cluster_not_found_code, b"", replies.CLUSTER_NOT_FOUND)
+            status = action.cluster_not_found_code
+            decoder.send_local_reply(
+                status, b"", replies.CLUSTER_NOT_FOUND,
+                lambda headers: route.finalize_response(ResponseHead(status, headers=headers), decoder.info),
+            )
             return
         begin_upstream(decoder.info, cluster)
         groups = self._groups(head, route)
@@ -133,6 +137,7 @@ class RouterFilter(HttpFilter):
             return False
         info.add_flag(why.flag)
         answer = Answer(prepared, self.decoder, head, route, prepared.pools.of(cluster), groups)
+        answer.attempts = 0
         answer.charge_abort(UNAVAILABLE, None)
         answer.reply(UNAVAILABLE, why.body, why.details, why.mark)
         return True

@@ -36,9 +36,9 @@ def timeouts_of(head: RequestHead, action: RouteAction, respect_expected: bool, 
     expected = headers.get(EXPECTED) if respect_expected else None
     if expected is not None:
         overall = _seconds(expected, overall)
-    elif GLOBAL in headers:
+    elif headers.get(GLOBAL) is not None:
         overall = _seconds(headers.take(GLOBAL), overall)
-    if PER_TRY in headers:
+    if headers.get(PER_TRY) is not None:
         per_try = _seconds(headers.take(PER_TRY), per_try)
     if 0 < overall <= per_try:
         per_try = 0.0

@@ -32,7 +32,7 @@ class RouteTimer:
 
     def __init__(self, reactor: Clock, callback: Callable[[], None]) -> None:
         self._reactor = reactor
-        self._callback = callback
+        self._callback: Optional[Callable[[], None]] = callback
         self._due = 0.0
         self._timer: Optional[Timer] = None
 
@@ -42,12 +42,13 @@ class RouteTimer:
         if seconds > SETTLE_AFTER:
             self._due = reactor.now + seconds
             reactor.settle_later(self)
-        elif seconds:
+        elif seconds and self._callback is not None:
             self._timer = reactor.after(seconds, self._callback)
 
     def settle(self) -> None:
         """The request lasts: see `event.reactor.Settling`."""
-        self._timer = self._reactor.timers.at(self._due, self._callback)
+        if self._callback is not None:
+            self._timer = self._reactor.timers.at(self._due, self._callback)
 
     @property
     def due(self) -> Optional[float]:
@@ -57,7 +58,9 @@ class RouteTimer:
         return self._due if self in self._reactor.unsettled else None
 
     def stop(self) -> None:
-        """Don't call."""
+        """Don't call, now or ever. Whom it would have called is forgotten: else each request would be a cycle of references, which
+        only the garbage collector frees."""
+        self._callback = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

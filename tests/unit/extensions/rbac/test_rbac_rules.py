@@ -339,3 +339,11 @@ def test_a_thousand_networks_beside_each_other_are_one_set() -> None:
     rules = Rules(decode(Rbac, {"policies": {"p": policy}}, TYPES))
     for remote, allowed in (("10.3.231.5:1", True), ("10.3.231.200:1", False), ("10.3.232.1:1", False), ("10.0.0.0:1", True)):
         assert rules.judge(Facts(stream(remote=remote))).allowed is allowed
+
+
+def test_what_a_connection_has_not_matches_nothing() -> None:
+    for rule in (
+        {"header": {"name": "x", "present_match": False}}, {"header": {"name": ":path", "invert_match": True}},
+        {"url_path": {"path": {"prefix": "/"}}},
+    ):
+        assert not permits(rule, stream()) and not is_principal(rule, stream())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import pytest
 
@@ -12,7 +12,8 @@ from proxy_core.http.connection_manager.stall import StallWatch, parked
 from proxy_core.http.connection_manager.stream import ActiveStream
 from proxy_core.http.events import ResponseHead
 from proxy_core.http.filter_api import (
-    STOP_ALL_AND_BUFFER, STOP_ALL_AND_WATERMARK, STOP_AND_BUFFER, STOP_AND_WATERMARK, STOP_ITERATION, STOP_NO_BUFFER, FilterStatus,
+    STOP_ALL_AND_BUFFER, STOP_ALL_AND_WATERMARK, STOP_AND_BUFFER, STOP_AND_WATERMARK, STOP_ITERATION, STOP_NO_BUFFER,
+    FilterStatus,
 )
 from proxy_core.network.settings import Stall
 from tests.unit.http.connection_manager.hcm_kit import get, request
@@ -25,7 +26,7 @@ Script = Dict[str, List[FilterStatus]]
 class Bench(Filters):
     """Filters `a` and `b` before the terminal one, and what was reported as a stall."""
 
-    def __init__(self, a: Script, b: Script = {}, **settings: int) -> None:  # noqa: B006  # only read
+    def __init__(self, a: Optional[Script] = None, b: Optional[Script] = None, **settings: int) -> None:
         super().__init__(a, b, **settings)
         self.reports: List[Stall] = []
         self.hcm.connection.settings.on_stall = lambda connection, stall: self.reports.append(stall)
@@ -57,7 +58,7 @@ def test_a_filter_that_stops_a_complete_request_and_holds_nothing_is_reported_on
 
 @pytest.mark.parametrize("status", [STOP_ALL_AND_BUFFER, STOP_ALL_AND_WATERMARK])
 def test_a_filter_that_stopped_everything_is_not_asked_again_so_that_no_body_can_wake_it(status: FilterStatus) -> None:
-    bench = Bench({}, {"decode_headers": [status]})
+    bench = Bench(None, {"decode_headers": [status]})
     bench.hcm.send(POST, b"abc")
     for _ in range(3):
         bench.hcm.advance(1.1)
@@ -190,6 +191,6 @@ def test_a_stream_that_is_watched_is_freed_at_once_when_its_client_goes_away() -
 
 
 def test_an_ordinary_request_is_never_looked_at() -> None:
-    bench = Bench({})
+    bench = Bench()
     bench.hcm.send(POST, b"abcdef")
     assert bench.hcm.http.stream.stall_watch is None
