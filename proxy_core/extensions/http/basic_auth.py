@@ -57,7 +57,7 @@ class BasicAuthPerRoute(Message):
 
 
 class Access(NamedTuple):
-    """Who may pass, and the realm that others are told, "" for the URL. The users by the wire's form of their names."""
+    """Who may pass, with the hashes of their passwords, and the realm that others are told, "" for the URL."""
 
     users: Users
     realm: str
@@ -106,7 +106,7 @@ class BasicAuthFilter(HttpFilter):
             head.headers.remove(settings.forward_to)
             head.headers.add(settings.forward_to, header_value(name))
         if settings.emits:
-            self.decoder.info.set_dynamic_metadata(_NAMESPACE, {"username": name.encode("latin-1").decode("utf-8", "replace")})
+            self.decoder.info.set_dynamic_metadata(_NAMESPACE, {"username": name})
         settings.allowed.value += 1
         return CONTINUE
 
@@ -138,7 +138,7 @@ def build_route(config: BasicAuthPerRoute, context: HttpFactoryContext) -> Acces
 def _access(source: Optional[DataSource], realm: str, path: str) -> Access:
     if source is None:
         raise ConfigError([Problem(f"{path}.users", _NO_USERS)])
-    text = source.read(f"{path}.users", allow_empty=False).decode("latin-1")
+    text = source.read(f"{path}.users", allow_empty=False).decode("utf-8", "surrogateescape")
     try:
         users = _parse(text)
     except ValueError as error:
@@ -167,10 +167,10 @@ def _parse(text: str) -> Users:
 
 
 def _decoded(token: str) -> str:
-    """The credentials as characters of the wire; "" for what is no base64. Padding may be missing."""
+    """The credentials as text; "" for what is no base64. Padding may be missing."""
     bare = token.rstrip("=")
     try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode("latin-1")
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode("utf-8", "surrogateescape")
     except (binascii.Error, ValueError):
         return ""
 
@@ -178,8 +178,8 @@ def _decoded(token: str) -> str:
 def _is_right(users: Users, name: str, password: str) -> bool:
     """SHA-1 is what the format has; the comparison takes the same time whatever is wrong."""
     wanted = users.get(name, "")
-    digest = base64.b64encode(hashlib.sha1(password.encode("latin-1")).digest())
-    return hmac.compare_digest(digest, wanted.encode("latin-1"))
+    digest = base64.b64encode(hashlib.sha1(password.encode("utf-8", "surrogateescape")).digest())
+    return hmac.compare_digest(digest, wanted.encode("utf-8", "surrogateescape"))
 
 
 EXTENSION = HttpExtension(BasicAuth, build, BasicAuthPerRoute, build_route)

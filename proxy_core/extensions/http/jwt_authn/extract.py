@@ -6,6 +6,7 @@ lines of a header, the last one.
 
 from __future__ import annotations
 
+import re
 from typing import Callable, Collection, Dict, Final, List, NamedTuple, Sequence, Tuple
 
 from ....http.events import RequestHead
@@ -16,6 +17,9 @@ from .config import JwtProvider
 from .query import decoded_parameters, without_parameter
 
 _JOINED: Final = frozenset({"authorization"})  # several lines are one with commas, as in Envoy's header map
+
+
+_TOKEN_CHARACTER: Final = re.compile(r"[A-Za-z0-9_.=-]")
 
 
 class Location(NamedTuple):
@@ -72,7 +76,8 @@ def _in_header(where: Location, head: RequestHead) -> List[str]:
     for line in lines:
         _, prefix, rest = line.partition(where.prefix)
         if prefix:
-            found.append(rest.lstrip(" ,\t"))
+            begin = _TOKEN_CHARACTER.search(rest)
+            found.append(rest[begin.start():] if begin is not None else rest)
     return found
 
 

@@ -56,6 +56,8 @@ class JwtAuthnFilter(HttpFilter):
     def decode_headers(self, head: RequestHead, end_stream: bool) -> FilterStatus:
         """Look at the tokens."""
         settings = self._settings
+        for name in settings.written:
+            head.headers.remove(name)
         if settings.bypasses_preflight and _is_preflight(head):
             settings.stats.cors_preflight_bypassed.value += 1
         else:
@@ -87,14 +89,14 @@ class JwtAuthnFilter(HttpFilter):
             self._state = CHECKING
             attempt = Attempt(head, self._settings.wall_clock(), self._unavailable)
             try:
-                status = requirement.check(attempt)
+                status = requirement(attempt)
             except KeysNeeded as needed:
                 if self._has_answer(needed.keys):
                     continue
                 return
             break
         self._state = DONE
-        self._finish(attempt, status, requirement, head)
+        self._finish(attempt, status, head)
 
     def _has_answer(self, keys: Keys) -> bool:
         """Ask for keys; whether the answer came at once."""
@@ -118,13 +120,11 @@ class JwtAuthnFilter(HttpFilter):
         elif not self._refused:
             self.decoder.continue_decoding()
 
-    def _finish(self, attempt: Attempt, status: Status, requirement: Requirement, head: RequestHead) -> None:
+    def _finish(self, attempt: Attempt, status: Status, head: RequestHead) -> None:
         stats = self._settings.stats
         stats.jwt_cache_hit.value += attempt.hits
         stats.jwt_cache_miss.value += attempt.misses
         metadata: Dict[str, Any] = dict(attempt.failures)
-        for provider in requirement.providers:
-            provider.sanitize(head.headers)
         changed = False
         for success in attempt.successes:
             changed = success.provider.apply(success.token, success.found, head) or changed
@@ -142,7 +142,7 @@ class JwtAuthnFilter(HttpFilter):
         strips = self._settings.strips_failure
         self._settings.stats.denied.value += 1
         self._refused = True
-        error = ', error="invalid_token"' if status is not MISSING and not strips else ""
+        error = ', error="invalid_token"' if status is not MISSING else ""
         challenge = f'Bearer realm="{self._uri}"{error}'
 
         def write(headers: Headers) -> None:
@@ -150,7 +150,7 @@ class JwtAuthnFilter(HttpFilter):
 
         code = 403 if status is Status.AUDIENCE_NOT_ALLOWED else 401
         body = b"" if strips else status.text.encode()
-        self.decoder.send_local_reply(code, body, _details(status.text), write)
+        self.decoder.send_local_reply(code, body, _details(status.text), None if strips else write)
 
     def _refuse_name(self, text: str) -> FilterStatus:
         self._state = DONE

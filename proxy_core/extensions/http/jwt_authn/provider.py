@@ -9,7 +9,6 @@ from typing import Any, Callable, Dict, Final, FrozenSet, List, Optional, Sequen
 
 from ....config.model.matcher import StringMatcher
 from ....http.events import RequestHead
-from ....http.headers import Headers
 from ....http.routing.text import header_value, wire
 from ....observe.access_log.matchers import string_matcher
 from .config import JwtCacheConfig, JwtProvider
@@ -32,9 +31,9 @@ class KeysNeeded(Exception):
 
 
 class Provider:
-    """As configured. locations: where its tokens are. sanitized: headers that only this filter may write."""
+    """As configured. locations: where its tokens are. written: the headers that it writes, and nobody else may."""
 
-    __slots__ = ("config", "locations", "sanitized", "keys", "_issuer", "_audiences", "_skew", "_is_subject", "_cache",
+    __slots__ = ("config", "locations", "written", "keys", "_issuer", "_audiences", "_skew", "_is_subject", "_cache",
                  "_payload_header", "_claims")
 
     def __init__(self, config: JwtProvider, keys: Keys) -> None:
@@ -52,7 +51,7 @@ class Provider:
             for one in config.claim_to_headers
         ]
         names = [name for name, _ in self._claims] + [self._payload_header]
-        self.sanitized: FrozenSet[str] = frozenset(name for name in names if name)
+        self.written: FrozenSet[str] = frozenset(name for name in names if name)
 
     # -- checking --------------------------------------------------------------------------------------------------
 
@@ -110,11 +109,6 @@ class Provider:
         if not self.config.forward:
             found.location.remove(head)
         return changed and self.config.clear_route_cache
-
-    def sanitize(self, headers: Headers) -> None:
-        """Take out what the client has no business to send."""
-        for name in self.sanitized:
-            headers.remove(name)
 
     def metadata(self, token: Token) -> Dict[str, Any]:
         """What a good token leaves in the dynamic metadata."""
@@ -177,9 +171,9 @@ def plain_audience(audience: str) -> str:
 
 
 def claim_text(value: Any) -> str:
-    """A claim as a header value: numbers and truth as Envoy prints them, lists and objects as base64 of their JSON."""
+    """A claim as text for a header: numbers and truth as Envoy prints them, lists and objects as base64 of their JSON."""
     if value is None or isinstance(value, str):
-        return wire(value or "")
+        return value or ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

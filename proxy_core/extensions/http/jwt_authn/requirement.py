@@ -6,7 +6,7 @@ them. What good tokens lead to is written down in the attempt and done in the en
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Final, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Final, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 from ....http.events import RequestHead
 from .config import JwtRequirement
@@ -68,14 +68,7 @@ class Attempt:
         return status
 
 
-Check = Callable[[Attempt], Status]
-
-
-class Requirement(NamedTuple):
-    """check: of an attempt. providers: all that it may ask."""
-
-    check: Check
-    providers: Tuple[Provider, ...]
+Requirement = Callable[[Attempt], Status]
 
 
 def prepare(config: JwtRequirement, providers: Mapping[str, Provider]) -> Optional[Requirement]:
@@ -85,14 +78,12 @@ def prepare(config: JwtRequirement, providers: Mapping[str, Provider]) -> Option
     if config.requires_all is not None:
         return _all(config.requires_all.requirements, providers)
     if config.allow_missing is not None or config.allow_missing_or_failed is not None:
-        known = tuple(providers.values())
-        return Requirement(_whatever(known, config.allow_missing is None), known)
+        return _whatever(tuple(providers.values()), config.allow_missing is None)
     if config.provider_and_audiences is not None:
         one = _provider(config.provider_and_audiences.provider_name, providers)
-        return Requirement(_of_provider(one, audience_set(config.provider_and_audiences.audiences)), (one,))
+        return _of_provider(one, audience_set(config.provider_and_audiences.audiences))
     if config.provider_name is not None:
-        one = _provider(config.provider_name, providers)
-        return Requirement(_of_provider(one, None), (one,))
+        return _of_provider(_provider(config.provider_name, providers), None)
     return None
 
 
@@ -102,7 +93,7 @@ def _provider(name: str, providers: Mapping[str, Provider]) -> Provider:
     return providers[name]
 
 
-def _of_provider(provider: Provider, audiences: Optional[FrozenSet[str]]) -> Check:
+def _of_provider(provider: Provider, audiences: Optional[FrozenSet[str]]) -> Requirement:
     """If there are several tokens all must be good: the upstream might look at the one that is not."""
     def check(attempt: Attempt) -> Status:
         tokens = extract(attempt.head, provider.locations, attempt.gone)
@@ -123,7 +114,7 @@ def _of_provider(provider: Provider, audiences: Optional[FrozenSet[str]]) -> Che
     return check
 
 
-def _whatever(providers: Sequence[Provider], failed_is_good: bool) -> Check:
+def _whatever(providers: Sequence[Provider], failed_is_good: bool) -> Requirement:
     """`allow_missing` and `allow_missing_or_failed`: any provider's tokens, if there are some."""
     locations = tuple(dict.fromkeys(where for provider in providers for where in provider.locations))
 
@@ -153,11 +144,11 @@ def _all(configs: Sequence[JwtRequirement], providers: Mapping[str, Provider]) -
 
     def check(attempt: Attempt) -> Status:
         for child in children:
-            status = child.check(attempt)
+            status = child(attempt)
             if status is not OK:
                 return status
         return OK
-    return Requirement(check, _providers_of(children))
+    return check
 
 
 def _any(configs: Sequence[JwtRequirement], providers: Mapping[str, Provider]) -> Requirement:
@@ -172,14 +163,11 @@ def _any(configs: Sequence[JwtRequirement], providers: Mapping[str, Provider]) -
     def check(attempt: Attempt) -> Status:
         worst = MISSING
         for child in children:
-            status = child.check(attempt)
+            status = child(attempt)
             if status is OK:
                 return OK
             if _RANKS.get(status, _HIGHEST_RANK) >= _RANKS.get(worst, _HIGHEST_RANK):
                 worst = status
         return OK if failed_is_good or (missing_is_good and worst is MISSING) else worst
-    return Requirement(check, _providers_of(children))
+    return check
 
-
-def _providers_of(children: Sequence[Requirement]) -> Tuple[Provider, ...]:
-    return tuple(dict.fromkeys(provider for child in children for provider in child.providers))

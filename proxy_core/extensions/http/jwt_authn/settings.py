@@ -42,10 +42,10 @@ class WrongName(Exception):
 
 
 class Settings:
-    """See the module docstring."""
+    """See the module docstring. written: headers that only this filter may write: what the client sends of them is taken out."""
 
-    __slots__ = ("stats", "bypasses_preflight", "strips_failure", "wall_clock", "_rules", "_by_name", "_state_name", "_by_state",
-                 "_random")
+    __slots__ = ("stats", "written", "bypasses_preflight", "strips_failure", "wall_clock", "_rules", "_by_name", "_state_name",
+                 "_by_state", "_random")
 
     def __init__(self, config: JwtAuthentication, context: HttpFactoryContext) -> None:
         """Raises `ConfigError` with all problems."""
@@ -58,7 +58,8 @@ class Settings:
         self.wall_clock: Callable[[], float] = context.wall_clock
         self._random: Any = context.random
         problems: List[Problem] = []
-        providers = _providers(config.providers, context, scope, problems)
+        providers = _providers(config.providers, context, scope)
+        self.written = frozenset(name for provider in providers.values() for name in provider.written)
         maker = _Maker(providers, problems)
         path = context.path
         self._by_name = {
@@ -123,9 +124,11 @@ class _Maker:
 
 
 def _providers(
-    configs: Dict[str, JwtProvider], context: HttpFactoryContext, scope: Scope, problems: List[Problem]
+    configs: Dict[str, JwtProvider], context: HttpFactoryContext, scope: Scope
 ) -> Dict[str, Provider]:
+    """Raises `ConfigError` with the problems of all of them."""
     found: Dict[str, Provider] = {}
+    problems: List[Problem] = []
     client: Optional[AsyncClient] = None
     for name, config in configs.items():
         try:
@@ -139,6 +142,8 @@ def _providers(
             problems.extend(error.problems)
             continue
         found[name] = Provider(config, keys)
+    if problems:
+        raise ConfigError(problems)
     return found
 
 

@@ -247,9 +247,11 @@ class RoutedRequest:
         self._facts.us_tx_end = self.reactor.now
 
     def on_attempt_informational(self, attempt: AnyAttempt, status: int, headers: Headers) -> None:
-        """See `attempt.Owner`. Another host might not say the same, so this one is asked and no other."""
+        """See `attempt.Owner`. Another host might not say the same, so this one is asked and no other. As in Envoy the first is
+        passed on, those behind it are not."""
         self._give_up_retrying()
-        self._answer.respond_interim(status, headers, attempt.host)
+        if not self._answer.has_begun:
+            self._answer.respond_interim(status, headers, attempt.host)
 
     def on_attempt_head(self, attempt: AnyAttempt, head: ResponseHead, end_stream: bool) -> None:
         """See `attempt.Owner`."""
