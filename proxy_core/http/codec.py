@@ -115,13 +115,13 @@ class ServerCodec(_Codec):
         Raises ProtocolError, and the same one again if asked again.
         """
         if self._error is not None:
-            raise self._error
+            raise self._error.again()
         try:
             event = self._reader.read(self._buffer)
             if event is None:
                 event = self._at_end()
         except ProtocolError as error:
-            self._error = error
+            self._error = error.again()
             self.cycle = self.cycle.client_does[states.FAIL].last
             raise
         if isinstance(event, RequestHead):
@@ -169,12 +169,16 @@ class ServerCodec(_Codec):
             _say_connection(head.headers, stays)
         line = status_line(HTTP_10 if http_10 else HTTP_11, head.status, head.reason)
         out = encode_head(line, head.headers, said, self._settings.proper_case_words)
+        waits_as = self.cycle.client
         cycle = self.cycle.server_does[states.TUNNEL_RESPONSE if tunnel else states.RESPONSE]
         if not tunnel and not (stays and keeps_alive(not http_10, head.headers)):
             cycle = cycle.last
-        self.cycle = cycle.server_does[states.END] if end_stream and not tunnel else cycle
+        if end_stream and not tunnel:
+            cycle = cycle.server_does[states.END]
+        self.cycle = cycle
         self._writer.start(framing)
-        self._select_reader()
+        if cycle.client is not waits_as:
+            self._select_reader()
         return out
 
     def send_data(self, data: bytes, end_stream: bool = False) -> bytes:
@@ -233,13 +237,13 @@ class ClientCodec(_Codec):
         is a ProtocolError. Raises ProtocolError, and the same one again if asked again.
         """
         if self._error is not None:
-            raise self._error
+            raise self._error.again()
         try:
             event = self._reader.read(self._buffer)
             if event is None:
                 event = self._at_end()
         except ProtocolError as error:
-            self._error = error
+            self._error = error.again()
             self.cycle = self.cycle.server_does[states.FAIL].last
             raise
         if isinstance(event, EndOfMessage):
@@ -265,7 +269,8 @@ class ClientCodec(_Codec):
         """
         headers = head.headers
         connect = head.method == "CONNECT"
-        head.upgrade = "connect" if connect else (headers.get("upgrade") or "") if is_upgrade(headers) else ""
+        upgrade = headers.get("upgrade")
+        head.upgrade = "connect" if connect else upgrade if upgrade and is_upgrade(headers) else ""
         tunnel = bool(head.upgrade)
         framing, said = request_framing(head.method, headers, end_stream, tunnel)
         host = None if head.authority is None else ("host", head.authority)

@@ -112,8 +112,9 @@ class Headers:
 
     def copy(self) -> Headers:
         """An independent map with the same lines."""
-        twin = Headers.of_unique(dict(self._first))
-        twin._pairs = None if self._pairs is None else list(self._pairs)
+        twin = Headers.of_unique(self._first.copy())
+        if self._pairs is not None:
+            twin._pairs = list(self._pairs)
         return twin
 
     def __contains__(self, name: object) -> bool:

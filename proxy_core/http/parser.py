@@ -13,7 +13,7 @@ header lines are both known (`recall`), is not parsed again: 2 us instead of 17 
 
 from __future__ import annotations
 
-from typing import Final, Optional
+from typing import Final, Optional, Tuple
 
 from .body import cut_short
 from .events import CONNECTION_CLOSED, Event, RequestHead
@@ -24,6 +24,9 @@ from .request_head import build_request_head, build_versionless_head
 from .request_line import NO_VERSION, RequestLine, is_plain, parse_request_line
 from .response_head import StatusLine, build_response_head, parse_response_headers, parse_status_line
 from .settings import HEADERS_TOO_LARGE, Http1Settings, ProtocolError
+
+# A head whose request line is to be replaced, how its body ends, and its `head_bytes`.
+KnownRequest = Tuple[RequestHead, Framing, int]
 
 # The bytes that a token may start with. Anything else is not a method, whichever are allowed.
 _METHOD_STARTS: Final = frozenset(bytes((code,)) for code in range(128) if is_token(chr(code)))
@@ -87,16 +90,28 @@ class RequestHeadReader:
         if block is None:
             return None
         self._line = None
-        self.head_bytes = len(block) - block.count(b"\n")
-        head, self.framing = build_request_head(line, block, self._settings)
-        if is_plain(line):
-            self._settings.known_requests.keep(block, (head.again(line), self.framing, self.head_bytes))
-        return head
+        return self._understood(line, block)
 
     def at_eof(self, buffer: ReceiveBuffer) -> Event:
         if len(buffer):
             raise cut_short()
         return CONNECTION_CLOSED
+
+    def _understood(self, line: RequestLine, block: bytes) -> RequestHead:
+        settings, size = self._settings, len(block) - block.count(b"\n")
+        if not is_plain(line):
+            self.head_bytes = size
+            head, self.framing = build_request_head(line, block, settings)
+            return head
+        known = settings.known_requests.get(block)
+        if known is None:
+            known = (*build_request_head(line, block, settings), size)
+            settings.known_requests.keep(block, known)
+        return self._again(line, known)
+
+    def _again(self, line: RequestLine, known: KnownRequest) -> RequestHead:
+        head, self.framing, self.head_bytes = known
+        return head.again(line)
 
     def _maybe_known(self, buffer: ReceiveBuffer) -> Optional[RequestHead]:
         pieces = buffer.maybe_regular_head(self._limit)
@@ -107,10 +122,8 @@ class RequestHeadReader:
         known = self._settings.known_requests.get(block)
         if line is None or known is None:
             return None
-        head: RequestHead
         buffer.drain_to(length)
-        head, self.framing, self.head_bytes = known
-        return head.again(line)
+        return self._again(line, known)
 
     def _read_line(self, buffer: ReceiveBuffer) -> Optional[RequestLine]:
         first = buffer.data[buffer.pos : buffer.pos + 1]

@@ -3,8 +3,9 @@
 Place in the data's way: the head readers ask before they parse. A result must be a function of the bytes and of the settings
 alone, and must not be changed by whoever gets it. Envoy has no such thing.
 
-Nobody can fill the memory with it: long pieces are not kept, and when so many pieces are known, all are forgotten. What is
-known of one client helps another one, and tells it nothing: only the same bytes, all of them, find anything.
+Nobody can fill the memory with it: long pieces are not kept, and when so many pieces are known, all are forgotten; that is
+1.5 MB at the very most for a listener or a cluster. What is known of one client helps another one, and tells it nothing: only
+the same bytes, all of them, find anything.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Callable, Dict, Final, Generic, Optional, TypeVar
 Result = TypeVar("Result")
 
 MOST_BYTES: Final = 1024  # of one piece
-MOST_PIECES: Final = 512
+MOST_PIECES: Final = 256
 
 
 class Recall(Generic[Result]):

@@ -100,6 +100,6 @@ class ReceiveBuffer:
         line_end = data.find(b"\n", pos)
         last = data.find(b"\r\n\r\n", line_end)
         length = last + 4 - pos
-        if line_end < 0 or last < 0 or length > limit or self._searched:
+        if last < 0 or length > limit or self._searched:
             return None
         return data[pos:line_end], data[line_end + 1 : last + 2], length

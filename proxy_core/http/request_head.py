@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, FrozenSet, List, Tuple
 
 from .events import HTTP_10, HTTP_11, RequestHead
-from .framing import CONTENT_LENGTH, NO_BODY, RAW, Framing, keeps_alive, stated_framing, tokens
+from .framing import CHUNKED, CONTENT_LENGTH, NO_BODY, RAW, Framing, keeps_alive, stated_framing, tokens
 from .head_block import REQUEST_JOINED, parse_header_lines
 from .headers import Headers
 from .request_line import RequestLine, is_authority, resolve_target
@@ -46,6 +46,8 @@ def build_request_head(
         upgrade = _take_upgrade(headers)
     framing: Framing = _connect_framing(headers) if method == "CONNECT" else _framing(headers, settings)
     keep_alive = keeps_alive(version is HTTP_11, headers)
+    if framing[0] is CHUNKED and version is not HTTP_11:
+        keep_alive = False  # RFC 9112 section 6.1: whoever passed it on may not have known chunks
     if "connection" in headers:
         _sanitize_connection(headers)
     authority = headers.take("host")

@@ -65,7 +65,7 @@ def build_response_head(
     if status < 200 and status != 101:
         return InformationalHead(status, reason, headers), (NO_BODY, 0)
     head = ResponseHead(status, reason, version, headers)
-    if _opens_tunnel(head, request):
+    if request.upgrade and _opens_tunnel(head, request):
         framing: Framing = (RAW, 0)
     elif request.method == "HEAD" or status in (101, 204, 304):
         framing = (NO_BODY, 0)
@@ -83,7 +83,7 @@ def build_response_head(
 
 def _opens_tunnel(head: ResponseHead, request: RequestHead) -> bool:
     if head.status == 101:
-        return bool(request.upgrade) and request.upgrade != "connect" and is_upgrade(head.headers)
+        return request.upgrade != "connect" and is_upgrade(head.headers)
     if request.upgrade != "connect" or head.status >= 300:
         return False
     if "transfer-encoding" in head.headers:

@@ -46,6 +46,11 @@ class ProtocolError(PeerError):
         self.status = status
         self.details = details
 
+    def again(self) -> ProtocolError:
+        """The same error without the frames it was raised through: whoever keeps it, and is in one of them, would else be a
+        cycle of references."""
+        return ProtocolError(self.reason, self.status, self.details)
+
 
 class UnderscoreAction(enum.Enum):
     """Envoy's `headers_with_underscores_action`."""

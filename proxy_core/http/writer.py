@@ -94,7 +94,8 @@ def response_framing(
 ) -> Announcement:
     """How the response's body is framed. method: of the request, None if there was none that could be
     read."""
-    headers.remove("transfer-encoding")  # what came from the other side is not how this side is framed
+    if headers.get("transfer-encoding") is not None:
+        headers.remove("transfer-encoding")  # what came from the other side is not how this side is framed
     if tunnel:
         headers.remove("content-length")
         return (RAW, 0), None
@@ -116,7 +117,8 @@ def response_framing(
 
 def request_framing(method: str, headers: Headers, end_stream: bool, tunnel: bool) -> Announcement:
     """How the request's body is framed."""
-    headers.remove("transfer-encoding")
+    if headers.get("transfer-encoding") is not None:
+        headers.remove("transfer-encoding")
     if tunnel:
         headers.remove("content-length")
         return (RAW, 0), None

@@ -119,25 +119,44 @@ class Distribution:
         return [sum(item.values for item in bins if item.lower_bound <= bound) for bound in bounds]
 
 
+class Periods:
+    """The merge periods of all histograms, `length` seconds each; the first one begins at once. clock: seconds."""
+
+    __slots__ = ("clock", "_started", "_length")
+
+    def __init__(self, clock: Callable[[], float], length: float) -> None:
+        self.clock = clock
+        self._started = clock()
+        self._length = length
+
+    def present(self) -> int:
+        """The number of the present one, from 0."""
+        return int((self.clock() - self._started) // self._length)
+
+    def end(self) -> float:
+        """When it will be over, by the clock."""
+        return self._started + (self.present() + 1) * self._length
+
+
 class Histogram:
     """A named histogram. `record` is the writer's side; `interval` and `cumulative` are the reader's.
 
     name: the full dotted name. unit: "ms", "bytes", "" (for people only).
-    family, tags: see `stats.Scope`. period: gives the number of the current merge period.
+    family, tags: see `stats.Scope`.
     """
 
-    __slots__ = ("name", "unit", "family", "tags", "_period", "_recorded_in", "_pending", "_merged",
+    __slots__ = ("name", "unit", "family", "tags", "_periods", "_clock", "_recorded_in", "_until", "_pending", "_merged",
                  "_interval", "_cumulative")
 
-    def __init__(
-        self, name: str, unit: str, family: str, tags: Tuple[Tuple[str, str], ...], period: Callable[[], int]
-    ) -> None:
+    def __init__(self, name: str, unit: str, family: str, tags: Tuple[Tuple[str, str], ...], periods: Periods) -> None:
         self.name = name
         self.unit = unit
         self.family = family
         self.tags = tags
-        self._period = period
-        self._recorded_in = period()
+        self._periods = periods
+        self._clock = periods.clock
+        self._recorded_in = periods.present()
+        self._until = periods.end()
         self._pending: Dict[Number, int] = {}  # values as recorded: finding their bins can wait until the period ends
         self._merged: Dict[int, int] = {}  # bins of this period's earlier values, when there were many different ones
         self._interval: Dict[int, int] = {}
@@ -145,9 +164,8 @@ class Histogram:
 
     def record(self, value: Number) -> None:
         """Count one value. Negative values count as 0."""
-        period = self._period()
-        if period != self._recorded_in:
-            self._rotate(period)
+        if self._clock() >= self._until:
+            self._rotate()
         pending = self._pending
         pending[value] = pending.get(value, 0) + 1
         if len(pending) > _MOST_PENDING:
@@ -160,17 +178,19 @@ class Histogram:
 
     def interval(self) -> Distribution:
         """The values of the last complete period."""
-        self._rotate(self._period())
+        self._rotate()
         return Distribution(self._interval)
 
     def cumulative(self) -> Distribution:
         """All values of complete periods."""
-        self._rotate(self._period())
+        self._rotate()
         return Distribution(self._cumulative)
 
-    def _rotate(self, period: int) -> None:
+    def _rotate(self) -> None:
+        period = self._periods.present()
         if period == self._recorded_in:
             return
+        self._until = self._periods.end()
         self._merge()
         for key, count in self._merged.items():
             self._cumulative[key] = self._cumulative.get(key, 0) + count

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, TypeVar, Union
 
-from .histogram import Histogram, Number
+from .histogram import Histogram, Number, Periods
 
 __all__ = [
     "ComputedGauge", "Counter", "Gauge", "Histogram", "Number", "Scope", "Stat", "StatsStore", "Tags",
@@ -211,7 +211,7 @@ class Scope:
     def histogram(self, name: str, unit: str = "") -> Histogram:
         """unit: "ms", "bytes" or "" (a plain number)."""
         def make(full: str, family: str, tags: Tags) -> Histogram:
-            return Histogram(full, unit, family, tags, self._store.period)
+            return Histogram(full, unit, family, tags, self._store.periods)
 
         return _get_or_create(self._store.histograms, make, self._full(name))
 
@@ -247,16 +247,14 @@ class StatsStore:
     flush_interval: seconds between two merges of the histograms (`stats_flush_interval` of the bootstrap).
     """
 
-    __slots__ = ("counters", "gauges", "histograms", "texts", "_clock", "_started", "_flush_interval")
+    __slots__ = ("counters", "gauges", "histograms", "texts", "periods")
 
     def __init__(self, clock: Callable[[], float], flush_interval: float = 5.0) -> None:
         self.counters: Dict[str, Counter] = {}
         self.gauges: Dict[str, AnyGauge] = {}
         self.histograms: Dict[str, Histogram] = {}
         self.texts: Dict[str, TextReadout] = {}
-        self._clock = clock
-        self._started = clock()
-        self._flush_interval = flush_interval
+        self.periods = Periods(clock, flush_interval)
 
     def scope(self, name: str = "") -> Scope:
         """A scope by its name: "server", "listener.127.0.0.1:21001", "cluster.c"; "" is the root."""
@@ -270,10 +268,6 @@ class StatsStore:
             if stat is not None:
                 return stat
         return None
-
-    def period(self) -> int:
-        """The number of the current merge period, from 0."""
-        return int((self._clock() - self._started) // self._flush_interval)
 
     def reset_counters(self) -> None:
         """All counters to 0; gauges and histograms stay (POST /reset_counters)."""

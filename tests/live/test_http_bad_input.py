@@ -220,7 +220,7 @@ def test_two_thousand_bad_ones_leave_nothing_behind(tmp_path: Path) -> None:
         files, memory = proxy.settled_descriptors(), proxy.resident_kib()
         batch()
         assert proxy.settled_descriptors() <= files + 20  # the pool's, whose number is that of the last few at once
-        assert proxy.resident_kib() - memory < 3 * 1024  # what waits for the garbage collector, within its bound
+        assert proxy.resident_kib() - memory < 1024  # nothing waits for the garbage collector
         assert proxy.stat("http.main.downstream_cx_protocol_error") > 1000
         assert proxy.stat("proxy_core.handler_exceptions") == 0
         assert upstream.violations == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import selectors
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
@@ -116,17 +117,18 @@ class StaticRouteTables:
 
 class Engine:
     """See the module docstring. `limit`: the process-wide limit of downstream connections. `discoveries`: makes what finds
-    hosts, where clusters are not all STATIC."""
+    hosts, where clusters are not all STATIC. selector: None for the system's."""
 
     def __init__(
         self, config: Json, seed: int = 1, limit: int = 1000, drain_time: float = 600.0, gradual: bool = False,
         discoveries: Optional[Callable[[Reactor], Discoveries]] = None,
+        selector: Optional[selectors.BaseSelector] = None,
     ) -> None:
         self.clock = SimulatedClock()
         self.errors: List[Exception] = []
         self.peers: List[Peer] = []
         self.stalls: List[str] = []
-        self.reactor = Reactor(self.clock, report=self.errors.append)
+        self.reactor = Reactor(self.clock, selector, self.errors.append)
         self.stats = StatsStore(self.clock)
         self.table = ConnectionTable()
         self.extensions = Extensions()

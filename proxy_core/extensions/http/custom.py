@@ -11,7 +11,7 @@ the traceback is in the log.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Final
+from typing import Any, Callable, Dict, Final, Type
 
 from ...config.registry import PythonConfig
 from ...http.filter_api import STOP_ITERATION, STOP_NO_BUFFER, HttpFactoryContext, HttpFilter, HttpFilterFactory
@@ -30,13 +30,15 @@ _TOLD: Final = ("on_local_reply", "on_stream_complete", "on_destroy")
 def build(config: PythonConfig, context: HttpFactoryContext) -> HttpFilterFactory:
     """A factory that calls the user's class for each request."""
     target, settings = config.target, config.config
+    guarded: Dict[Type[Any], Type[Any]] = {}
 
     def make() -> HttpFilter:
         made: HttpFilter = target(dict(settings))
-        for name in (*_ANSWERING, *_TOLD):
-            own = getattr(type(made), name, None)
-            if own is not None and own is not getattr(HttpFilter, name):
-                setattr(made, name, _guarded(made, name, getattr(made, name)))
+        kind = type(made)
+        if kind not in guarded:
+            safe = guarded[kind] = _guarded(kind)
+            guarded[safe] = safe  # of a filter that serves more than one request
+        made.__class__ = guarded[kind]
         return made
     return make
 
@@ -46,14 +48,24 @@ def build_route(config: PythonConfig, context: HttpFactoryContext) -> Dict[str, 
     return dict(config.config)
 
 
-def _guarded(made: HttpFilter, name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
-    """Around a hook that the filter's class has written; the others stay as cheap as they are. One that is only told something
-    costs nobody else anything: the client's answer stays what it was."""
+def _guarded(kind: Type[Any]) -> Type[Any]:
+    """The user's class, with something around each hook that it has written; the others stay as cheap as they are. A class, since
+    wrapped hooks in a filter itself would be a cycle of references per request."""
+    guards: Dict[str, Any] = {"__slots__": (), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    for name in (*_ANSWERING, *_TOLD):
+        own = getattr(kind, name, None)
+        if own is not None and own is not getattr(HttpFilter, name):
+            guards[name] = _guard(name, own)
+    return type(kind.__name__, (kind,), guards)
+
+
+def _guard(name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Around one hook. One that is only told something costs nobody else anything: the client's answer stays what it was."""
     stop = _ANSWERING.get(name)
 
-    def call(*arguments: Any) -> Any:
+    def call(made: HttpFilter, *arguments: Any) -> Any:
         try:
-            return hook(*arguments)
+            return hook(made, *arguments)
         except Exception as error:
             made.decoder.reactor.report(error)
             if stop is not None:

@@ -253,16 +253,12 @@ class HttpConnection:
             self._peer = Peer(self.connection)
         return self._peer
 
-    def write(self, data: bytes) -> None:
-        """Queue bytes of the codec."""
-        self.connection.write_bytes(data)
-
     def say_continue(self, stream: ActiveStream) -> None:
         """100 Continue, if the client's version knows it."""
         out = self.codec.send_informational(100)
         if out:
             self.manager.count_response(100, False)
-            self.write(out)
+            self.connection.write_bytes(out)
 
     def pause(self, holder: str) -> None:
         """Read no more until `holder` resumes."""

@@ -40,7 +40,7 @@ def send_head(stream: Any, end_stream: bool) -> None:
     facts.header_bytes_sent = len(out) - out.find(b"\r\n") - 4  # the header lines, as Envoy counts them
     manager.count_response(head.status, facts.health_check)
     stream.response_started()
-    owner.write(out)
+    stream.connection.write_bytes(out)
     if codec.cycle.server is TUNNEL:
         stream.tunnel = True
         stream.connection.half_close_enabled = True
@@ -58,11 +58,11 @@ def send_data(stream: Any, data: Buffer, end_stream: bool) -> None:
         stream.info.bytes_sent += size
         out = owner.codec.send_data(data.take(), end_stream)
         if out:
-            owner.write(out)
+            stream.connection.write_bytes(out)
     elif end_stream:
         out = owner.codec.send_end()
         if out:
-            owner.write(out)
+            stream.connection.write_bytes(out)
     if end_stream:
         stream.response_ended()
 
@@ -71,7 +71,7 @@ def send_trailers(stream: Any, trailers: Headers) -> None:
     """Its end, with trailers."""
     out = stream.owner.codec.send_end(trailers)
     if out:
-        stream.owner.write(out)
+        stream.connection.write_bytes(out)
     stream.response_ended()
 
 
@@ -82,7 +82,7 @@ def send_interim(stream: Any, status: int, headers: Headers) -> None:
     out = stream.owner.codec.send_informational(status, headers)
     if out:
         stream.manager.count_response(status, stream.facts.health_check)
-        stream.owner.write(out)
+        stream.connection.write_bytes(out)
 
 
 def _finish_headers(stream: Any, manager: Any, head: ResponseHead) -> None:

@@ -214,10 +214,15 @@ class ActiveStream:
 
     def encode_1xx(self, status: int, headers: Headers) -> None:
         """An interim response of the upstream."""
-        if self.manager.proxy_100_continue and not self.over and self.response_state is NONE:
+        if not self.manager.proxy_100_continue or self.over or self.response_state is not NONE:
+            return
+        try:
             for one in reversed(self.chain.listeners(self.filters, "encodes_1xx")):
                 one.encode_1xx(status, headers)
-            response.send_interim(self, status, headers)
+            if not self.over and self.response_state is NONE:
+                response.send_interim(self, status, headers)
+        except Exception as error:
+            self.contain(error)
 
     def encode_headers(self, head: ResponseHead, end_stream: bool, details: str) -> None:
         """The head of the response, from the filter that has it."""
@@ -336,12 +341,18 @@ class ActiveStream:
         if self.last_flag:
             self.info.add_flag(self.last_flag)
         filters, self.filters = self.filters, ()
-        for one in self.chain.listeners(filters, "hears_completion"):
-            one.on_stream_complete()
-        if self.manager.access_logs:
-            self.write_log(END_LINE)
+        try:
+            for one in self.chain.listeners(filters, "hears_completion"):
+                one.on_stream_complete()
+            if self.manager.access_logs:
+                self.write_log(END_LINE)
+        except Exception as error:
+            self.reactor.contain(error, None)
         for one in filters:
-            one.on_destroy()
+            try:
+                one.on_destroy()
+            except Exception as error:  # the others, the router above all, must still give back what they hold
+                self.reactor.contain(error, None)
         for hold in self.holds:
             hold.stop_timer()
         if self.stall_watch is not None:

@@ -26,7 +26,8 @@ NEVER: Final = math.inf
 
 
 class Timeouts:
-    """The waits of one `connection.HttpConnection`. timer: for what is due first, None if it is not set."""
+    """The waits of one `connection.HttpConnection`. timer: for what is due first, None if it is not set. A connection that is
+    over waits for nothing."""
 
     __slots__ = ("_owner", "_settings", "_reactor", "timer", "_due", "max_duration")
 
@@ -52,9 +53,10 @@ class Timeouts:
         self._set(min([when for when, _ in self.waits()], default=NEVER))
 
     def stop(self) -> None:
-        """The connection is over."""
+        """The connection is over. It is forgotten, since it refers to this: see `lifecycle.settle_garbage_collector`."""
         self._reactor.unsettled.pop(self, None)
         self._set(NEVER)
+        self._owner = None
 
     def stream_began(self) -> None:
         """A request begins: its waits may be due before the timer."""
@@ -89,21 +91,24 @@ class Timeouts:
             self.timer = self._reactor.timers.at(due, self._on_timer, self._owner.connection)
 
     def _on_timer(self) -> None:
+        owner = self._owner
         self.timer = None
         self._due = NEVER
-        if not self._owner.connection.is_open:
+        if not owner.connection.is_open:
             return
         for when, happens in self.waits():
             if self._reactor.now >= when:
-                happens(self._owner)
+                happens(owner)
                 break
-        if self._owner.connection.is_open:
+        if owner.connection.is_open:
             self.settle()
 
     def waits(self) -> List[Wait]:
         """All that apply now, in no order."""
         owner = self._owner
         waits: List[Wait] = []
+        if owner is None:
+            return waits
         if owner.drain_ends_at:
             waits.append((owner.drain_ends_at, expiry.drain_over))
         elif self.max_duration:

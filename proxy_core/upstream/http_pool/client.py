@@ -72,7 +72,7 @@ class Pool(Protocol):
 class Http1Client(HostConnection):
     """See the module docstring. `served`: how many streams had it; `idle_since`: in the reactor's time."""
 
-    __slots__ = ("exchange", "state", "served", "idle_since", "unwanted", "_pool", "_duration")
+    __slots__ = ("exchange", "state", "served", "idle_since", "unwanted", "is_leaving", "_pool", "_duration")
 
     def __init__(self, pool: Pool, table: ConnectionTable, connection: Connection, exchange: Exchange) -> None:
         super().__init__(table, connection, pool.cluster, pool.host, pool.breakers)
@@ -83,6 +83,7 @@ class Http1Client(HostConnection):
         self.served = 0
         self.idle_since = 0.0
         self.unwanted = False  # closed while connecting, because nobody needs it
+        self.is_leaving = False  # its host was given up while it was connecting
         self._pool = pool
         self._duration: Optional[Timer] = None
         pool.clients[self] = None
@@ -101,6 +102,8 @@ class Http1Client(HostConnection):
         counters.rq_active += 1
         self.breakers.requests.take()
         self.exchange.stream = stream
+        if self.connection.above_high:  # the host has answered the request before without reading all of it
+            stream.on_above_write_buffer_high_watermark()
         stream.on_pool_ready(self.exchange, self.host)
 
     def drain(self) -> None:
@@ -177,6 +180,7 @@ class Http1Client(HostConnection):
             self.count_failed(remote)
         self._pool.on_over(self, was, remote)
         self.exchange.fail(CONNECTION_TERMINATION, "")
+        del self.exchange  # which refers to us: nobody asks for it now, and both are freed without the garbage collector
 
     def failure(self, remote: bool) -> ResetReason:
         """Why it never came up."""

@@ -63,7 +63,7 @@ class Exchange:
     def send_head(self, head: RequestHead, end_stream: bool) -> int:
         """Begin the request; how many bytes its head takes. Raises ValueError for a head that can't be sent."""
         data = self.codec.send_request(head, end_stream)
-        self._write(data)
+        self.connection.write_bytes(data)
         return len(data)
 
     def send_data(self, data: Buffer, end_stream: bool) -> None:

@@ -34,7 +34,7 @@ class Opener(Protocol):
         """Begin to make one; it may be up already. Raises OSError if there can't even be a socket."""
 
     def forget(self, pool: HostPool) -> None:
-        """There is nothing in this pool any more."""
+        """There is nothing in this pool any more. Harmless to call twice."""
 
 
 class WaitingStream:
@@ -94,6 +94,7 @@ class HostPool:
         if not pending.can_create:
             self.cluster.stats.upstream_rq_pending_overflow.inc()
             stream.on_pool_failure(OVERFLOW, "", None)
+            self._forget_if_empty()
             return None
         waiting = WaitingStream(self, stream, self._reactor.now)
         stats = self.cluster.stats
@@ -120,7 +121,9 @@ class HostPool:
 
     def fill_ahead(self) -> bool:
         """Make a connection for a request that will probably come. Whether there was anything to do, and it could be done."""
-        return self._wants_another(self.cluster.ratios.predictive, anticipated=1) and self._open()
+        is_made = self._wants_another(self.cluster.ratios.predictive, anticipated=1) and self._open()
+        self._forget_if_empty()
+        return is_made
 
     def drain(self) -> None:
         """Give up all connections that there are, busy ones after their response."""
@@ -128,6 +131,7 @@ class HostPool:
             if client.state is CONNECTING:
                 if not self.pending:
                     client.give_up_connecting()
+                client.is_leaving = True
             else:
                 client.drain()
 
@@ -138,6 +142,8 @@ class HostPool:
         self.connecting -= 1
         self._put_idle(client)
         self._serve()
+        if client.is_leaving:
+            client.drain()
 
     def on_idle(self, client: Http1Client) -> None:
         """A stream has given it back."""
@@ -157,11 +163,7 @@ class HostPool:
             self.idle.remove(client)
         if self.pending:  # a limit may have been in the way
             self.fill()
-        elif not self.clients:
-            if self._idle_timer is not None:
-                self._idle_timer.cancel()
-                self._idle_timer = None
-            self._opener.forget(self)
+        self._forget_if_empty()
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
@@ -225,8 +227,18 @@ class HostPool:
             self.connecting -= 1
             self.cluster.stats.upstream_cx_connect_fail.inc()
             self._fail_all(LOCAL_CONNECTION_FAILURE, f"socket creation failure: {sockets.describe(error.errno)}")
+            self._forget_if_empty()
             return False
         return may_create and client.connection.fd >= 0
+
+    def _forget_if_empty(self) -> None:
+        """Pools that were made for one client, or one server name, must not stay behind when it is gone."""
+        if self.pending or self.clients:
+            return
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        self._opener.forget(self)
 
     def _put_idle(self, client: Http1Client) -> None:
         client.idle_since = self._reactor.now

@@ -114,15 +114,18 @@ class ClusterPools:
 
     def forget(self, pool: HostPool) -> None:
         """See `host_pool.Opener`."""
-        pool.breakers.connection_pools.give_back()
-        for gauges in (self.cluster.stats.default_breakers, self.cluster.stats.high_breakers):
-            gauges.cx_pool_open.inc(0)  # Envoy writes those of all priorities then, which `usedonly` shows
         partition = self._partition_keys.pop(pool, None)
         if partition is not None:
             del self._partitioned[partition[0]]
+        elif self._default.get(pool.host) is pool:
+            del self._default[pool.host]
+        elif self._high.get(pool.host) is pool:
+            del self._high[pool.host]
+        else:
             return
-        pools = self._default if self._default.get(pool.host) is pool else self._high
-        del pools[pool.host]
+        pool.breakers.connection_pools.give_back()
+        for gauges in (self.cluster.stats.default_breakers, self.cluster.stats.high_breakers):
+            gauges.cx_pool_open.inc(0)  # Envoy writes those of all priorities then, which `usedonly` shows
 
     def _plain_pool(self, host: Host, high: bool) -> Optional[HostPool]:
         pools = self._high if high else self._default

@@ -9,7 +9,7 @@ import pytest
 from proxy_core.buffer import Buffer
 from proxy_core.event.reactor import READ, WRITE
 from proxy_core.filters.api import CONTINUE, STOP_ITERATION
-from proxy_core.network.close import FLUSH_WRITE
+from proxy_core.network.close import FLUSH_WRITE, NO_FLUSH
 from proxy_core.network.settings import BULK_READ_SIZE, READ_SIZE
 from proxy_core.network.sockets import JOIN_UP_TO, MOST_WRITTEN_PER_TURN
 from proxy_core.network.table import ConnectionTable
@@ -159,6 +159,39 @@ def test_the_bytes_queued_are_counted_even_if_they_are_never_sent(rig: Rig) -> N
     rig.write(bytes(500))
     rig.turn()
     assert (rig.connection.bytes_queued, rig.connection.bytes_sent) == (500, 0)
+
+
+def test_bytes_that_are_in_no_buffer_are_written_as_those_that_are() -> None:
+    for size in (10, 200_000):
+        told = []
+        for as_bytes in (False, True):
+            rig = Rig("scripted", buffer_limit=15)
+            rig.peer.block()
+            for _ in range(2):
+                if as_bytes:
+                    rig.connection.write_bytes(b"x" * size)
+                else:
+                    rig.write(b"x" * size)
+            assert (len(rig.reactor.to_flush), len(rig.reactor.bulk)) == ((1, 0) if size == 10 else (0, 1))
+            rig.peer.unblock()
+            while rig.connection.write_buffer.size:
+                rig.turn()
+            told.append((bytes(rig.peer.got), rig.callbacks.log, rig.connection.bytes_queued, rig.near.sends))
+        assert told[0] == told[1] and ("callbacks", "high") in told[0][1]
+
+
+def test_bytes_in_no_buffer_pass_write_filters_and_wait_for_the_connection_and_are_dropped_after_its_end() -> None:
+    rig = Rig("scripted", established=False, write_filters=[RecordingFilter("one")])
+    rig.connection.write_bytes(b"early")
+    rig.turn(2)
+    assert not rig.peer.got
+    rig.establish()
+    rig.connection.write_bytes(b" late")
+    rig.turn()
+    rig.connection.close(NO_FLUSH)
+    rig.connection.write_bytes(b"too late")
+    rig.turn()
+    assert bytes(rig.peer.got) == b"early late" and rig.connection.bytes_queued == 10
 
 
 # -- write filters -----------------------------------------------------------------------------------------------------

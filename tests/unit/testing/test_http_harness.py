@@ -7,7 +7,7 @@ from typing import Any, List
 import pytest
 
 from proxy_core.buffer import Buffer
-from proxy_core.http.events import RequestHead, ResponseHead
+from proxy_core.http.events import RequestHead
 from proxy_core.http.filter_api import (
     CONTINUE, STOP_AND_BUFFER, STOP_ITERATION, STOP_NO_BUFFER, FilterStatus, HttpFilter,
 )

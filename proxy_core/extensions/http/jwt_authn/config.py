@@ -141,7 +141,15 @@ class JwtRequirementAndList(Message):
     requirements: List[JwtRequirement] = repeated(Nested.later(lambda: JwtRequirement), min_items=2)
 
 
-@message(f"{_PACKAGE}JwtRequirement", unsupported=("extract_only_without_validation",))
+@message(f"{_PACKAGE}ExtractOnlyWithoutValidation")
+@dataclass(eq=False, repr=False)
+class ExtractOnlyWithoutValidation(Message):
+    """Claims become headers whether they are true or not. Not supported."""
+
+    verification_status_header: str = plain(HeaderText())
+
+
+@message(f"{_PACKAGE}JwtRequirement")
 @dataclass(eq=False, repr=False)
 class JwtRequirement(Message):
     """What a request needs; nothing if it is empty."""
@@ -152,6 +160,14 @@ class JwtRequirement(Message):
     requires_all: Optional[JwtRequirementAndList] = optional(Nested(JwtRequirementAndList), oneof="requires_type")
     allow_missing_or_failed: Optional[Empty] = optional(Nested(Empty), oneof="requires_type", help="Pass whatever it carries.")
     allow_missing: Optional[Empty] = optional(Nested(Empty), oneof="requires_type", help="Pass without a token.")
+    extract_only_without_validation: Optional[ExtractOnlyWithoutValidation] = optional(
+        Nested(ExtractOnlyWithoutValidation), oneof="requires_type", help="Refused."
+    )
+
+    def check(self, report: Report) -> None:
+        if self.extract_only_without_validation is not None:  # an empty one as well: it does not mean "nothing is required"
+            name = "extract_only_without_validation"
+            report(name, f"`{name}` is a field of Envoy's JwtRequirement that proxy_core does not support yet")
 
 
 @message(f"{_PACKAGE}RequirementRule")

@@ -17,8 +17,6 @@ from .config import JwtProvider
 from .query import decoded_parameters, without_parameter
 
 _JOINED: Final = frozenset({"authorization"})  # several lines are one with commas, as in Envoy's header map
-
-
 _TOKEN_CHARACTER: Final = re.compile(r"[A-Za-z0-9_.=-]")
 
 

@@ -10,7 +10,9 @@ from ....config.model.http_uri import HttpUri
 from ....errors import ConfigError, Problem
 from ....http.events import HTTP_11, RequestHead, ResponseHead
 from ....http.filter_api import HttpFactoryContext
+from ....http.headers import Headers
 from ....http.routing.text import wire
+from ....network.own_address import own_ip
 from ....observe.stats import Scope
 from ..async_client import AsyncClient
 from .config import RemoteJwks
@@ -19,6 +21,7 @@ from .status import Status
 
 _CACHE_SECONDS: Final = 600.0
 _RETRY_SECONDS: Final = 1.0
+_USER_AGENT: Final = "Go-browser"  # Envoy's
 _REFETCH_AHEAD: Final = 5.0  # seconds before the keys expire
 
 # Called once, with what became of a fetch: OK, or why there are no keys.
@@ -109,7 +112,8 @@ class RemoteKeys:
         self._is_fetching = True
         uri = self._uri
         host, path = _split(uri.uri)
-        head = RequestHead("GET", path, HTTP_11, None, host, "http")
+        headers = Headers([("user-agent", _USER_AGENT), ("x-forwarded-for", own_ip())])
+        head = RequestHead("GET", path, HTTP_11, headers, host, "http")
         self._client.send(uri.cluster or "", head, b"", uri.timeout or 0.0, self._on_answer)
 
     def _on_answer(self, head: Optional[ResponseHead], body: bytes) -> None:

@@ -36,9 +36,9 @@ class Status(enum.Enum):
     UNKNOWN_ISSUER = (24, "Jwt issuer is not configured")
     AUDIENCE_NOT_ALLOWED = (25, "Audiences in Jwt are not allowed")
     VERIFICATION_FAILS = (26, "Jwt verification fails")
-    NO_VALID_KEYS = (45, "Jwks doesn't have any valid public key")
-    NO_MATCHING_KEY = (46, "Jwks doesn't have key to match kid or alg from Jwt")
-    FETCH_FAILED = (50, "Jwks remote fetch is failed")
+    NO_VALID_KEYS = (31, "Jwks doesn't have any valid public key")
+    NO_MATCHING_KEY = (32, "Jwks doesn't have key to match kid or alg from Jwt")
+    FETCH_FAILED = (40, "Jwks remote fetch is failed")
 
     __hash__ = object.__hash__
 

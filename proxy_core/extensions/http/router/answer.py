@@ -62,7 +62,9 @@ class Answer:
         self._decoder.encode_headers(head, end_stream, replies.VIA_UPSTREAM)
 
     def respond_interim(self, status: int, headers: Headers, host: Optional[Host]) -> None:
-        """Pass a 1xx response on."""
+        """Pass the first 1xx response on. Envoy drops those behind it."""
+        if self.has_begun:
+            return
         if self._charges is not None:
             self._charges.charge(status, host)
         self.has_begun = True

@@ -31,6 +31,7 @@ from .timing import Clock
 
 UPSTREAM_FULL: Final = "upstream write buffer over its limit"
 NOT_CONNECTED: Final = "waiting for the upstream connection"
+PASSED_ON: Final = (100, 102, 103, 104)  # the interim responses that Envoy knows (`HeaderUtility::isSpecial1xx`)
 
 
 class AttemptState(enum.Enum):
@@ -159,9 +160,8 @@ class Attempt:
         """The end of the request."""
         if self.state is WAITING:
             self._trailers = trailers
-        elif self.exchange is not None:
-            self.exchange.send_trailers(trailers)
-            self._on_sent()
+        else:
+            self._send_trailers(trailers)
 
     def reset(self, why: str) -> None:
         """Give up. The router hears nothing more of it."""
@@ -244,7 +244,8 @@ class Attempt:
 
     def on_informational(self, status: int, headers: Headers) -> None:
         """See `http_pool.Stream`."""
-        self._owner.on_attempt_informational(self, status, headers)
+        if status in PASSED_ON:
+            self._owner.on_attempt_informational(self, status, headers)
 
     def on_head(self, head: ResponseHead, end_stream: bool) -> None:
         """See `http_pool.Stream`."""
@@ -309,9 +310,8 @@ class Attempt:
         early, self._early = self._early, None
         if early is not None and self.exchange is not None:
             self._send(early, self._early_end)
-        if self._trailers is not None and self.exchange is not None:
-            self.exchange.send_trailers(self._trailers)
-            self._on_sent()
+        if self._trailers is not None:
+            self._send_trailers(self._trailers)
         self._let_sender_go()
 
     def _send(self, data: Buffer, end_stream: bool) -> None:
@@ -326,6 +326,16 @@ class Attempt:
             self._touch()
         if end_stream:
             self._on_sent()
+
+    def _send_trailers(self, trailers: Headers) -> None:
+        if self.exchange is None:
+            return
+        try:
+            self.exchange.send_trailers(trailers)
+        except ValueError as error:
+            self._fail_locally(str(error))
+            return
+        self._on_sent()
 
     def _on_sent(self) -> None:
         per_try = self._timeouts.per_try

@@ -82,8 +82,9 @@ class DetachedRequest:
         """Nobody waits any more."""
         self._on_answer = None
         self._timer.stop()
-        if self._attempt is not None:
-            self._attempt.reset("cancelled")
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.reset("cancelled")
 
     # -- attempt.Owner ---------------------------------------------------------------------------------------------
 
@@ -117,7 +118,6 @@ class DetachedRequest:
         if self._on_answer is not None:
             self._body.move_from(data)
             if self._body.size > MOST_BODY:
-                self._timer.stop()
                 attempt.reset("the answer is too large")
                 self._answer(None)
                 return
@@ -131,7 +131,6 @@ class DetachedRequest:
     def on_attempt_failed(self, attempt: Attempt, reason: ResetReason, text: str) -> None:
         """See `attempt.Owner`."""
         host = attempt.host
-        self._timer.stop()
         if host is not None and host.outlier is not None and reason is not OVERFLOW:
             host.outlier.put_connect_failed(timed_out=False)
         if self._response is None:
@@ -145,11 +144,13 @@ class DetachedRequest:
         """Nor this one."""
 
     def _on_complete(self, attempt: Attempt) -> None:
-        self._timer.stop()
         self._charges.charge_time(int((self.reactor.now - self._sent_at) * 1000), attempt.host, self._response)
         self._answer(self._response)
 
     def _answer(self, head: Optional[ResponseHead]) -> None:
+        """It is over, and refers to nobody who refers to it."""
+        self._timer.stop()
+        self._attempt = None
         on_answer, self._on_answer = self._on_answer, None
         if on_answer is not None:
             on_answer(head, self._body.take())

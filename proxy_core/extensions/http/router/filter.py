@@ -72,7 +72,7 @@ class RouterFilter(HttpFilter):
     def on_destroy(self) -> None:
         """The stream is over."""
         request, self._request = self._request, None
-        if request is not None:
+        if request is not None and not request.is_over:
             request.close()
 
     def _forward(self, head: RequestHead, end_stream: bool, route: Route, action: RouteAction) -> None:

@@ -237,8 +237,9 @@ class RoutedRequest:
         facts, host = self._facts, attempt.host
         now = facts.us_tx_begin = self.reactor.now
         facts.upstream_header_bytes_sent += head_bytes
-        note_answer(self._decoder.info, host, now - self._asked_at)
-        note_connection(self._decoder.info, connection, attempt.protocol)
+        info = self._decoder.info
+        note_answer(info, host, now - self._asked_at)
+        note_connection(info, connection, attempt.protocol)
         if host is not None and host.outlier is not None:
             host.outlier.put_connected(final=False)
 
@@ -247,11 +248,9 @@ class RoutedRequest:
         self._facts.us_tx_end = self.reactor.now
 
     def on_attempt_informational(self, attempt: AnyAttempt, status: int, headers: Headers) -> None:
-        """See `attempt.Owner`. Another host might not say the same, so this one is asked and no other. As in Envoy the first is
-        passed on, those behind it are not."""
+        """See `attempt.Owner`. Another host might not say the same, so this one is asked and no other."""
         self._give_up_retrying()
-        if not self._answer.has_begun:
-            self._answer.respond_interim(status, headers, attempt.host)
+        self._answer.respond_interim(status, headers, attempt.host)
 
     def on_attempt_head(self, attempt: AnyAttempt, head: ResponseHead, end_stream: bool) -> None:
         """See `attempt.Owner`."""
@@ -274,7 +273,8 @@ class RoutedRequest:
         policy = self._action.internal_redirect_policy
         if policy is not None and status in policy.codes and self._redirects(policy, head):
             return
-        self._give_up_retrying()
+        if self._keeps_body:
+            self._give_up_retrying()
         elapsed = None if self._complete_at is None else int((now - self._complete_at) * 1000)
         if end_stream:
             self._on_complete(attempt)
@@ -396,7 +396,9 @@ class RoutedRequest:
         self._timer.stop()
         if self._relay is not None:
             self._relay.stop()
-        self._give_up_retrying()
+            self._relay = None  # it knows the attempt, which knows us
+        if self._keeps_body:
+            self._give_up_retrying()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.reset(why)

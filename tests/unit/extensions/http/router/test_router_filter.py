@@ -4,10 +4,15 @@ answers are those that Envoy 1.40 gave."""
 from __future__ import annotations
 
 import contextlib
+import gc
 from typing import Any, Callable, Iterator
 
 import pytest
 
+from proxy_core.extensions.http.router.attempt import Attempt
+from proxy_core.extensions.http.router.request import RoutedRequest
+from proxy_core.http.connection_manager.facts import StreamFacts
+from proxy_core.http.connection_manager.stream import ActiveStream
 from tests.support.engine import address, cluster
 from tests.support.peers import RefusedPort, Server
 from tests.unit.extensions.http.router.router_kit import Routed, answer
@@ -38,6 +43,21 @@ def refused() -> Iterator[int]:
     port = RefusedPort()
     yield port.port
     port.close()
+
+
+def test_a_request_that_is_over_is_freed_without_the_garbage_collector(make: Make) -> None:
+    routed = make()
+    client = routed.get()
+    host = routed.host()
+    gc.collect()
+    gc.disable()
+    try:
+        routed.reply(host, answer(200, body=b"ok"))
+        routed.hear(client, b"ok")
+        kinds = (ActiveStream, StreamFacts, RoutedRequest, Attempt)
+        assert [one for one in gc.get_objects() if type(one) in kinds] == []
+    finally:
+        gc.enable()
 
 
 def test_a_request_and_its_response(make: Make) -> None:
