@@ -25,7 +25,7 @@ class Headers:
     """An ordered multimap of lower-case names to values. `len()` is the number of header lines.
 
     get: the first value of this (lower-case) name, or None. It is that of the dict itself: a request asks twenty times, and a
-    method around it would cost 1 us more of them together.
+    method around it costs 0.3 us for them together, warm.
     """
 
     get: Callable[[str], Optional[str]]

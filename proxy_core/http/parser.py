@@ -8,7 +8,9 @@ head it is in; both depend on the bytes alone. So the events, and the error that
 every way in which the input was cut into reads. (Envoy's are not: it reports the last error within one read.)
 
 On kept connections most heads have come before. A head that is there as a whole, and whose start line and
-header lines are both known (`recall`), is not parsed again: 2 us instead of 17 for a small request.
+header lines are both known (`recall`), is not parsed again. For a small request and its response that is 3.5 us
+instead of 10, warm; a whole round trip through the proxy takes 64 us of CPU, 68 if only the target is new each
+time, 79 if every line block is.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from .request_head import build_request_head, build_versionless_head
 from .request_line import NO_VERSION, RequestLine, is_plain, parse_request_line
 from .response_head import StatusLine, build_response_head, parse_response_headers, parse_status_line
 from .settings import HEADERS_TOO_LARGE, Http1Settings, ProtocolError
+
+# What nobody should find in our memory later: heads with these are parsed each time, and so are lines with a query.
+SECRETS: Final = frozenset(("authorization", "proxy-authorization", "cookie", "set-cookie"))
 
 # A head whose request line is to be replaced, how its body ends, and its `head_bytes`.
 KnownRequest = Tuple[RequestHead, Framing, int]
@@ -106,7 +111,8 @@ class RequestHeadReader:
         known = settings.known_requests.get(block)
         if known is None:
             known = (*build_request_head(line, block, settings), size)
-            settings.known_requests.keep(block, known)
+            if not known[0].headers.has_any(SECRETS):
+                settings.known_requests.keep(block, known)
         return self._again(line, known)
 
     def _again(self, line: RequestLine, known: KnownRequest) -> RequestHead:
@@ -142,7 +148,8 @@ class RequestHeadReader:
         self._line_end = len(raw)
         line = self._line = parse_request_line(raw, self._settings)
         if is_plain(line):
-            self._settings.known_lines.keep(raw, line)
+            if b"?" not in raw:
+                self._settings.known_lines.keep(raw, line)
         return line
 
 
@@ -182,7 +189,8 @@ class ResponseHeadReader:
             return None
         self._line = None
         headers, stated = parse_response_headers(block, settings)
-        settings.known_responses.keep(block, (headers.copy(), stated))
+        if not headers.has_any(SECRETS):
+            settings.known_responses.keep(block, (headers.copy(), stated))
         head, self.framing = build_response_head(line, headers, stated, request)
         return head
 

@@ -1,8 +1,8 @@
 """A response head, from its lines to a `ResponseHead` or `InformationalHead` and the framing of what follows.
 
-Place in the data's way: the parser calls `parse_status_line` when the line is there, `parse_response_headers`
-and `build_response_head` when the head is complete. Mirrors `ClientConnectionImpl::onHeadersCompleteBase` of Envoy; the framing rules
-are RFC 9112 section 6.3. Unlike in Envoy a status has exactly three digits (RFC 9110 section 15), not four.
+Place in the data's way: the parser calls `parse_status_line` when the line is there, `parse_response_headers` and
+`build_response_head` when the head is complete. Mirrors `ClientConnectionImpl::onHeadersCompleteBase` of Envoy; the framing
+rules are RFC 9112 section 6.3. Unlike in Envoy a status has exactly three digits (RFC 9110 section 15), not four.
 """
 
 from __future__ import annotations

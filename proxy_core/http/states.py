@@ -123,8 +123,8 @@ class Cycle:
     last: the same place when the cycle under way is to be the last one of this connection.
 
     All places that can be reached are made from the tables once (`START`), with the joint rules applied, so that a step is
-    one look-up. A request with its response takes eight steps in the codecs of both sides: 0.4 us here; 4.7 us when each step
-    looked at three tables.
+    one look-up. A request with its response takes eight steps in the codecs of both sides: 0.3 us; 1.4 when each step was a call
+    that looked at three tables.
     """
 
     __slots__ = ("client", "server", "keep_alive", "client_does", "server_does", "last")

@@ -141,6 +141,7 @@ class Connection:
             lost = sockets.lost_by(error)
             if lost is not None:
                 self.on_lost(lost)
+                del lost  # its traceback refers to this frame: a cycle
             return
         if data:
             size = len(data)
@@ -284,7 +285,7 @@ class Connection:
             self.queue_write(data, end_stream)
 
     def write_bytes(self, data: bytes) -> None:
-        """`write(Buffer(data), False)` in half of the time: 0.4 us for each of the three writes of an HTTP request."""
+        """`write(Buffer(data), False)` in half of the time: 0.25 us less for each of the three writes of an HTTP request."""
         if self.write_state is not OPEN or not self.is_open or self.write_chain is not None:
             self.write(Buffer(data), False)
             return

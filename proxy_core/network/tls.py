@@ -301,7 +301,7 @@ class TlsTransport:
                 pass  # nobody is left to hear it
         if self._facts is None:
             self._facts = self._policy.facts(self._session)
-        # A connection is part of reference cycles, so it waits for the garbage collector; OpenSSL's 40 KB need not.
+        # Whoever still refers to the connection, if only till the end of the turn, need not keep OpenSSL's 40 KB.
         del self._session, self._incoming, self._outgoing
 
     # -- facts -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from proxy_core.network import tls
 from tests.support.engine import Engine, Json, access_log, address, bootstrap, cluster, listener, network_filter
+from tests.support.garbage import found_by_the_garbage_collector
 from tests.support.peers import Peer, RefusedPort, Server
 from tests.support.tls_end import TlsEnd, TlsPeer, client_context, data_source, pem, transport_socket
 
@@ -414,3 +415,26 @@ def test_a_plain_listener_is_not_touched_by_any_of_this(new_engine: NewEngine) -
     assert engine.live[0].info.tls is None
     assert engine.context.certificates.to_json(0.0) == []
     engine.close()
+
+
+@pytest.mark.parametrize("how", ["goodbye", "reset", "bad record"])
+def test_nothing_of_a_connection_is_left_for_the_garbage_collector(new_engine: NewEngine, how: str) -> None:
+    engine = new_engine()
+
+    def come_and_go() -> None:
+        client = shaken(engine)
+        client.say(b"hello")
+        engine.until(lambda: client.heard == b"hello")
+        if how == "goodbye":
+            client.goodbye(fin=True)
+        elif how == "reset":
+            client.reset()
+        else:
+            client.send(b"\x17\x03\x03\x00\x20" + bytes(32))
+        engine.until(lambda: not engine.live)
+        engine.peers.pop().close()
+        engine.advance(1.1)  # timers that were put off are not set any more
+    come_and_go()  # what is made once is made now
+    with found_by_the_garbage_collector() as found:
+        come_and_go()
+    assert found == {}

@@ -1,8 +1,8 @@
 """Random weather for the whole HTTP stack: clients and hosts on scripted sockets that do what a seed says, in any order.
 
-Connection manager, filters, router and pools are real, time is simulated. Every request has a name of its own, which stands in its
-path and all over its body; a host answers with a body made of the name that it was asked for. So bytes that end up in the wrong
-message are seen by whoever gets them. Parsers here share no code with the package.
+Connection manager, filters, router and pools are real, time is simulated. Every request has a name of its own, which stands in
+its path and all over its body; a host answers with a body made of the name that it was asked for. So bytes that end up in the
+wrong message are seen by whoever gets them. Parsers here share no code with the package.
 """
 
 from __future__ import annotations
@@ -120,12 +120,11 @@ def _body(data: bytes, at: int, headers: Dict[bytes, bytes], until_close: bool) 
 
 
 class Asked(NamedTuple):
-    """A request that a client sends. fair: no server could refuse it."""
+    """A request that a client sends."""
 
     name: str
     method: str
     body: bytes
-    fair: bool
 
 
 class Moody(HttpFilter):
@@ -207,7 +206,6 @@ class Client:
         rng, storm = self._storm.rng, self._storm
         name = storm.new_name()
         kind = rng.choice(("get", "get", "get", "head", "post", "post", "chunked", "chunked", "expect", "upgrade", "bad"))
-        fair = kind not in ("bad", "upgrade")
         method = {"get": "GET", "head": "HEAD", "upgrade": "GET", "bad": "GET"}.get(kind, "POST")
         lines = [f"{method} /{name} HTTP/1.1", "Host: a"]
         body = b""
@@ -226,7 +224,7 @@ class Client:
         raw = "\r\n".join([*lines, "", ""]).encode() + (_chunked(body, rng) if kind == "chunked" else body)
         if kind == "upgrade":
             raw += b"raw bytes of a tunnel"
-        self.asked.append(Asked(name, method, body, fair))
+        self.asked.append(Asked(name, method, body))
         self.outbox += _cut(raw, rng)
 
     def answers(self) -> Sequence[Message]:
@@ -362,16 +360,19 @@ class Storm:
         """For a connection to a host, in place of `socket_options.new_socket`."""
         if self.rng.random() < 0.03:
             raise OSError(errno.EMFILE, "no more")
-        outcome = self.rng.choice((0, 0, 0, 0, errno.EINPROGRESS, errno.ECONNREFUSED))
+        return self.add_host(self.rng.choice((0, 0, 0, 0, errno.EINPROGRESS, errno.ECONNREFUSED))).near
+
+    def add_host(self, outcome: int) -> Host:
+        """One more connection, which comes up at once (0), is refused, or waits to be settled."""
         host = Host(self, outcome)
         self.hosts.append(host)
-        return host.near
+        return host
 
     def put_moody_in_front(self) -> None:
         """The chain belongs to the connection manager, which is found at its first connection."""
         if self.moody:
             self.moody = False
-            manager: Any = self.engine.live[-1].read_chain.lone
+            manager: Any = self.engine.live[-1].read_chain.slots[0].filter
             settings = manager.manager
             settings.chain = FilterChain([Entry("moody", lambda: Moody(self), False, False), *settings.chain.entries])
 
@@ -488,29 +489,35 @@ class Storm:
             host.requests()
 
     def _probe(self) -> None:
-        """Connections that are still there serve one more request."""
+        """Connections that are still there serve more requests."""
         for client in self.clients:
-            if client.gone or client.near.over:
-                continue
-            name = self.new_name()
-            asked = self.named[name] = Asked(name, "GET", b"", True)
-            client.asked.append(asked)
-            client.peer.send(f"GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-            for _ in range(20):
-                self.engine.clock.advance(0.1)  # for the pause before a retry
-                self.turn()
-                self._serve(name)
-            assert client.near.over or len(client.answers()) == len(client.asked), (client.asked, bytes(client.near.sent))
+            for method in ("HEAD", "GET"):
+                if client.gone or client.near.over:
+                    break
+                name = self.new_name()
+                asked = self.named[name] = Asked(name, method, b"")
+                client.asked.append(asked)
+                client.peer.send(f"{method} /{name} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                for _ in range(50):
+                    if client.near.over or len(client.answers()) == len(client.asked):
+                        break
+                    self.engine.clock.advance(0.1)  # for the pause before a retry, and for filters that wait
+                    self.turn()
+                    self._serve(asked)
+                assert client.near.over or len(client.answers()) == len(client.asked), (client.asked, bytes(client.near.sent))
 
-    def _serve(self, name: str) -> None:
+    def _serve(self, asked: Asked) -> None:
         """Hosts answer this request properly, wherever it is."""
+        name, method = asked.name, asked.method
         for host in self.hosts:
             if host.near.outcome == errno.EINPROGRESS:
                 host.near.settle(0)
             requests = host.requests()
-            if requests and requests[-1].start == f"GET /{name} HTTP/1.1".encode() and host.decided < len(requests):
+            if requests and requests[-1].start == f"{method} /{name} HTTP/1.1".encode() and host.decided < len(requests):
                 host.decided = len(requests)
-                host.peer.send(f"HTTP/1.1 200 OK\r\nx-name: {name}\r\ncontent-length: 0\r\n\r\n".encode())
+                body = f"{name}."
+                head = f"HTTP/1.1 200 OK\r\nx-name: {name}\r\ncontent-length: {len(body)}\r\n\r\n"
+                host.peer.send((head if method == "HEAD" else head + body).encode())
 
     def _leave(self) -> None:
         """All close; nothing may be left."""

@@ -89,8 +89,9 @@ class FilterCallbacks:
 
     @property
     def decoding_buffer(self) -> Buffer:
-        """What is kept of the request body."""
-        return _kept(self._stream.decode)
+        """See `filter_api.DecoderFilterCallbacks`."""
+        buffer: Buffer = self._stream.decode.buffer_of(self.decode_at)
+        return buffer
 
     @property
     def decoder_buffer_limit(self) -> int:
@@ -160,7 +161,10 @@ class FilterCallbacks:
     @property
     def encoding_buffer(self) -> Buffer:
         """What is kept of the response body."""
-        return _kept(self._stream.encode)
+        encode: Iteration = self._stream.encode
+        if encode.kept is None:
+            encode.kept = Buffer()
+        return encode.kept
 
     @property
     def encoder_buffer_limit(self) -> int:
@@ -190,9 +194,3 @@ class FilterCallbacks:
     def resume_producer(self) -> None:
         """See `filter_api.EncoderFilterCallbacks`."""
         self._stream.tell_below_low()
-
-
-def _kept(iteration: Iteration) -> Buffer:
-    if iteration.kept is None:
-        iteration.kept = Buffer()
-    return iteration.kept

@@ -6,8 +6,9 @@ reading from the client paused instead.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Optional
 
+from ...buffer import Buffer
 from .iteration import Iteration
 
 TOO_LARGE: Final = "request_payload_too_large"
@@ -15,11 +16,33 @@ KEPT_BODY_HOLDER: Final = "request body kept for a filter is over its limit"
 
 
 class Decode(Iteration):
-    """Towards the upstream."""
+    """Towards the upstream. retained: what the last filter has taken and may have to send again; not what is kept for one that
+    buffers, which would have that sent twice."""
 
-    __slots__ = ()
+    __slots__ = ("retained",)
 
     consumed = True
+
+    def __init__(self, stream: Any, limit: int) -> None:
+        super().__init__(stream, limit)
+        self.retained: Optional[Buffer] = None
+
+    def add(self, at: int, data: Buffer, streaming: bool) -> None:
+        """See `Iteration.add`. The last filter sees to the limit itself."""
+        if at + 1 < len(self.slots):
+            super().add(at, data, streaming)
+        else:
+            self.buffer_of(at).move_from(data)
+
+    def buffer_of(self, at: int) -> Buffer:
+        """The part of the body that the filter at `at` may look at, apart from the piece that it is given."""
+        if at + 1 < len(self.slots):
+            if self.kept is None:
+                self.kept = Buffer()
+            return self.kept
+        if self.retained is None:
+            self.retained = Buffer()
+        return self.retained
 
     def over_limit(self, streaming: bool) -> None:
         """413, or a pause."""

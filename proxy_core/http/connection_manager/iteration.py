@@ -307,6 +307,8 @@ class Iteration:
         return self._paused
 
     def _after_drain(self) -> None:
+        if self._stream.interrupted:
+            return  # those behind have seen the end, and with it the stream was over
         if self._paused and self.kept is not None and self.kept.size <= self.limit // 2:
             self._paused = False
             self.below_limit()

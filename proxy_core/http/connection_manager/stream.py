@@ -320,7 +320,8 @@ class ActiveStream:
         """See `filter_api.DecoderFilterCallbacks.recreate_stream`. The rest of the request must be there, and no response."""
         if self.over or self.request_state is not COMPLETE or self.response is not None or self.tunnel:
             return False
-        body = None if self.decode.kept is None else self.decode.kept.peek(self.decode.kept.size)
+        retained = self.decode.retained
+        body = None if retained is None else retained.peek(retained.size)
         head, owner = self.head, self.owner
         assert head is not None
         self._close_down()

@@ -125,6 +125,18 @@ def test_errors_are_not_recalled_as_heads() -> None:
             codec.next_event()
 
 
+@pytest.mark.parametrize("name", ["authorization", "proxy-authorization", "cookie", "set-cookie"])
+def test_heads_with_secrets_are_not_kept(name: str) -> None:
+    settings = Http1Settings()
+    secret = b"%s: s3cret\r\n\r\n" % name.encode()
+    for line in (b"GET /open HTTP/1.1\r\nhost: a\r\n", b"GET /x?token=s3cret HTTP/1.1\r\nhost: a\r\n"):
+        server_says([line + secret], settings)
+    response_to(asked(), b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n" + secret, settings)
+    assert not len(settings.known_requests) and not len(settings.known_responses)
+    assert settings.known_lines.get(b"GET /open HTTP/1.1\r") is not None
+    assert settings.known_lines.get(b"GET /x?token=s3cret HTTP/1.1\r") is None
+
+
 def test_long_pieces_are_not_kept_and_a_full_memory_is_emptied() -> None:
     recall: Recall[int] = Recall()
     recall.keep(b"x" * (MOST_BYTES + 1), 1)

@@ -39,12 +39,9 @@ from .timeouts import timeouts_of
 from .timing import Clock, RouteTimer
 from .tunnel import Tunnel
 
-SWITCHING: Final = 101
-NO_CONTENT: Final = 204
-BAD_GATEWAY: Final = 502
-UNAVAILABLE: Final = 503
-GATEWAY_TIMEOUT: Final = 504
-INSUFFICIENT_STORAGE: Final = 507
+SWITCHING, NO_CONTENT = 101, 204
+BAD_GATEWAY, UNAVAILABLE, GATEWAY_TIMEOUT, INSUFFICIENT_STORAGE = 502, 503, 504, 507
+NO_LIMIT: Final = 1 << 63
 _ALTERNATIVE: Final = "x-envoy-upstream-rq-timeout-alt-response"
 _IMMEDIATE_FAIL: Final = "x-envoy-immediate-health-check-fail"
 
@@ -109,8 +106,7 @@ class RoutedRequest:
             self._retries = Retries(retry, self._decoder, head, route, self._start_again)
         if action.mirror_policies:
             self._mirrors = Mirrors.of(prepared, action.mirror_policies, head, self._decoder.info, self._timeouts.overall)
-        has_redirects = action.internal_redirect_policy is not None
-        self._keeps_body = retry is not None or self._mirrors is not None or has_redirects
+        self._keeps_body = not (retry is None and self._mirrors is None and action.internal_redirect_policy is None)
         if end_stream:
             self._request_complete()
         elif head.upgrade:
@@ -160,7 +156,7 @@ class RoutedRequest:
 
     def _most_kept(self) -> int:
         limit = self._route.request_body_buffer_limit
-        return self._decoder.decoder_buffer_limit if limit is None else limit
+        return self._decoder.decoder_buffer_limit or NO_LIMIT if limit is None else limit
 
     def _stop_keeping(self) -> None:
         """The body is too large to be sent again, or twice."""

@@ -58,8 +58,8 @@ class RouteTimer:
         return self._due if self in self._reactor.unsettled else None
 
     def stop(self) -> None:
-        """Don't call, now or ever. Whom it would have called is forgotten: else each request would be a cycle of references, which
-        only the garbage collector frees."""
+        """Don't call, now or ever. Whom it would have called is forgotten: each request would else be a cycle of references,
+        which only the garbage collector frees, at 9 % of the instructions of a request."""
         self._callback = None
         if self._timer is not None:
             self._timer.cancel()

@@ -55,7 +55,7 @@ class Tunnel:
     """See the module docstring. A read filter and the callbacks of its connection."""
 
     __slots__ = ("host", "was_sent", "awaits_head", "_owner", "_pending", "_connection", "_early", "_early_end", "_holds",
-                 "_over")
+                 "_is_full", "_over")
 
     protocol: Final = ""
 
@@ -69,6 +69,7 @@ class Tunnel:
         self._early = Buffer()
         self._early_end = False
         self._holds = False
+        self._is_full = False
         self._over = False
 
     # -- for the request -------------------------------------------------------------------------------------------
@@ -173,12 +174,15 @@ class Tunnel:
 
     def on_above_write_buffer_high_watermark(self) -> None:
         """The host takes no more for now."""
-        if not self._over:
+        if not self._over and not self._is_full:
+            self._is_full = True
             self._owner.sender.pause_sender(UPSTREAM_FULL)
 
     def on_below_write_buffer_low_watermark(self) -> None:
         """It does again."""
-        self._owner.sender.resume_sender(UPSTREAM_FULL)
+        if self._is_full:
+            self._is_full = False
+            self._owner.sender.resume_sender(UPSTREAM_FULL)
 
     def _let_sender_go(self) -> None:
         if self._holds:

@@ -359,7 +359,9 @@ def run(routed: Routed, scenario: Scenario, other: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", [ServerCodec, ClientCodec])
-def test_a_codec_that_has_raised_refers_to_no_frame_and_raises_the_same_again(kind: Union[Type[ServerCodec], Type[ClientCodec]]) -> None:
+def test_a_codec_that_has_raised_refers_to_no_frame_and_raises_the_same_again(
+    kind: Union[Type[ServerCodec], Type[ClientCodec]]
+) -> None:
     with found_by_the_garbage_collector() as found:
         codec = kind(Http1Settings())
         if isinstance(codec, ClientCodec):
