@@ -19,7 +19,8 @@ class FactoryContext(Protocol):
     pool: `upstream.tcp_pool.TcpPool`; access_logs: builds loggers from `AccessLog` messages; runtime: `server.runtime.Runtime`;
     drain: whether and when this listener's connections should go; random: a `random.Random`; singletons: the
     `filters.singletons.Singletons` of the process; http: what only HTTP needs, `http.services.HttpServices`; listener_scope: the
-    `observe.stats.Scope` of the listener, None where there is none; path: where the filter stands in the configuration, for problems.
+    `observe.stats.Scope` of the listener, None where there is none; path: where the filter stands in the configuration, for
+    problems.
     """
 
     reactor: Any

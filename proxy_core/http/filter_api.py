@@ -121,7 +121,7 @@ class DecoderFilterCallbacks(StreamCallbacks, Protocol):
 
     @property
     def decoding_buffer(self) -> Buffer:
-        """What the manager keeps of the request body because a filter has stopped it; for the last filter, what that has added."""
+        """What the manager keeps of the request body since a filter has stopped it; for the last filter, what that has added."""
 
     @property
     def decoder_buffer_limit(self) -> int:

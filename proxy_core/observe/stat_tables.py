@@ -93,7 +93,8 @@ HTTP_COUNTERS: Names = (
     "downstream_rq_completed", "downstream_rq_failed_path_normalization", "downstream_rq_header_timeout",
     "downstream_rq_http1_total",
     "downstream_rq_idle_timeout", "downstream_rq_max_duration_reached", "downstream_rq_non_relative_path",
-    "downstream_rq_redirected_with_normalized_path", "downstream_rq_response_before_rq_complete", "downstream_rq_rx_reset", "downstream_rq_timeout",
+    "downstream_rq_redirected_with_normalized_path", "downstream_rq_response_before_rq_complete", "downstream_rq_rx_reset",
+    "downstream_rq_timeout",
     "downstream_rq_too_large", "downstream_rq_total", "downstream_rq_tx_reset",
     "downstream_rq_ws_on_non_ws_route", "rs_too_large",
 )

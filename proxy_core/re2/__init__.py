@@ -8,6 +8,7 @@ over a long path. So an expression is parsed here, and what comes of it depends 
     python      tree -> an expression for `re`                          used where it does: nearly always
     program     tree -> a small program of characters and choices
     automaton   runs it over a text in one pass, remembering what it found (as RE2's DFA): whether it matches
+    reach       from where in a text a match can still be reached
     captures    runs it with the places of groups (as RE2's NFA): for substitutions
 
 Text is taken by characters. On the wire a character is a byte (see `http.headers`), which is how Envoy matches since 1.40.

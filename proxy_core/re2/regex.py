@@ -11,19 +11,23 @@ from .cost import is_linear, is_linear_search
 from .parse import parse
 from .program import Program, build_program
 from .python import compiled
+from .reach import Reach
 from .tree import Node, literal_prefix, nullable
 
 _SHORT: Final = 500  # characters in which even a search from every place takes a millisecond or less
 
 # Text, or the number of a group whose text is put there.
 Template = Sequence[Union[str, int]]
-Find = Callable[[str, int], Optional[Sequence[int]]]
+# The places of the first match from a place on.
+Find = Callable[[int], Optional[Sequence[int]]]
 
 
 class Regex:
     """literal_prefix: what all matches of whole texts begin with. groups: how many."""
 
-    __slots__ = ("literal_prefix", "groups", "matches", "_pattern", "_tree", "_program", "_is_linear", "_is_linear_search")
+    __slots__ = (
+        "literal_prefix", "groups", "matches", "_pattern", "_tree", "_program", "_reach", "_is_linear", "_is_linear_search",
+    )
 
     def __init__(self, tree: Node) -> None:
         """Raises ValueError for a tree that is too large."""
@@ -31,6 +35,7 @@ class Regex:
         self._tree = tree
         self._pattern = compiled(tree)
         self._program: Optional[Program] = None
+        self._reach: Optional[Reach] = None
         self.groups = self._pattern.groups
         self._is_linear = is_linear(tree)
         self._is_linear_search = is_linear_search(tree)
@@ -43,11 +48,10 @@ class Regex:
         template = _template(substitution)
         if any(isinstance(part, int) and part > self.groups for part in template):
             return str
-        find = self._search
         if self._is_linear_search and not nullable(self._tree):
             pattern = self._pattern
             return lambda text: pattern.sub(lambda match: _filled_match(template, match), text)
-        return lambda text: _replaced(text, template, find)
+        return lambda text: _replaced(text, template, self._finder(text))
 
     def _backtracking(self, text: str) -> bool:
         return self._pattern.fullmatch(text) is not None
@@ -57,12 +61,14 @@ class Regex:
             self._program = build_program(self._tree)
         return self._program
 
-    def _search(self, text: str, start: int) -> Optional[Sequence[int]]:
-        """The places of the next match."""
+    def _finder(self, text: str) -> Find:
         if self._is_linear_search or self._is_linear and len(text) <= _SHORT:
-            match = self._pattern.search(text, start)
-            return None if match is None else [place for span in match.regs for place in span]
-        return search(self._steps(), text, start)
+            return lambda start: _places(self._pattern.search(text, start))
+        program = self._steps()
+        if self._reach is None:
+            self._reach = Reach(program)
+        reach = self._reach.of(text)
+        return lambda start: search(program, text, start, reach)
 
 
 def compile_regex(pattern: str) -> Regex:
@@ -85,6 +91,10 @@ def _template(substitution: str) -> Template:
     return parts
 
 
+def _places(match: Optional["re.Match[str]"]) -> Optional[List[int]]:
+    return None if match is None else [place for span in match.regs for place in span]
+
+
 def _filled_match(template: Template, match: "re.Match[str]") -> str:
     return "".join([part if isinstance(part, str) else match.group(part) or "" for part in template])
 
@@ -104,7 +114,7 @@ def _replaced(text: str, template: Template, find: Find) -> str:
     found: List[str] = []
     at, last_end = 0, -1
     while at <= len(text):
-        places = find(text, at)
+        places = find(at)
         if places is None:
             break
         begin, end = places[0], places[1]

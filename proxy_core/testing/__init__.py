@@ -32,7 +32,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`Proxy` brings the whole server with it, and `Faults` an HTTP client: who tests filters in memory need not wait for that."""
+    """`Proxy` brings the whole server with it, and `Faults` an HTTP client: tests in memory need not wait for that."""
     if name == "Proxy":
         from .proxy import Proxy
         return Proxy

@@ -1,4 +1,4 @@
-"""What a cluster knows of the pools that keep connections to its hosts: `HostPools`. A pool registers itself in `Cluster.pools`."""
+"""What a cluster knows of the pools that keep connections to its hosts: `HostPools`. They register in `Cluster.pools`."""
 
 from __future__ import annotations
 

