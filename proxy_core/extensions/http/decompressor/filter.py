@@ -10,7 +10,7 @@ from typing import Callable, Final, Optional
 from ....buffer import Buffer
 from ....errors import PeerError
 from ....http.events import RequestHead, ResponseHead
-from ....http.filter_api import CONTINUE, STOP_NO_BUFFER, FilterStatus, HttpFactoryContext, HttpFilter
+from ....http.filter_api import CONTINUE, STOP_ITERATION, STOP_NO_BUFFER, FilterStatus, HttpFactoryContext, HttpFilter
 from ....http.headers import Headers
 from ....observe.stats import Scope
 from ...feature_flag import FeatureFlag
@@ -117,13 +117,15 @@ class DecompressorFilter(HttpFilter):
         try:
             self._settings.request.inflate(self._request, data, end_stream)
         except PeerError:
-            return self._refuse_request()
+            self._refuse_request()
+            return STOP_NO_BUFFER
         return CONTINUE
 
     def decode_trailers(self, trailers: Headers) -> FilterStatus:
         """Its end."""
         if self._request is not None and not self._request.complete:
-            return self._refuse_request()
+            self._refuse_request()
+            return STOP_ITERATION
         return CONTINUE
 
     def encode_headers(self, head: ResponseHead, end_stream: bool) -> FilterStatus:
@@ -139,24 +141,24 @@ class DecompressorFilter(HttpFilter):
         try:
             self._settings.response.inflate(self._response, data, end_stream)
         except PeerError:
-            return self._break_response()
+            self._break_response()
+            return STOP_NO_BUFFER
         return CONTINUE
 
     def encode_trailers(self, trailers: Headers) -> FilterStatus:
         """Its end."""
         if self._response is not None and not self._response.complete:
-            return self._break_response()
+            self._break_response()
+            return STOP_ITERATION
         return CONTINUE
 
-    def _refuse_request(self) -> FilterStatus:
+    def _refuse_request(self) -> None:
         self._settings.count_error()
         self.decoder.send_local_reply(400, b"Bad Request", _BAD_BODY)
-        return STOP_NO_BUFFER
 
-    def _break_response(self) -> FilterStatus:
+    def _break_response(self) -> None:
         self._settings.count_error()
         self.encoder.reset_stream(_BAD_BODY)
-        return STOP_NO_BUFFER
 
 
 def _advertise(headers: Headers) -> None:

@@ -26,11 +26,10 @@ from ....upstream.http_pool.api import LOCAL_RESET, PendingStream, ResetReason
 from ....upstream.http_pool.exchange import Exchange
 from ....upstream.http_pool.host_pool import HostPool
 from .explained import attempt_reasons
+from .sender import NOT_CONNECTED, UPSTREAM_FULL, Sender
 from .timeouts import Timeouts
 from .timing import Clock
 
-UPSTREAM_FULL: Final = "upstream write buffer over its limit"
-NOT_CONNECTED: Final = "waiting for the upstream connection"
 PASSED_ON: Final = (100, 102, 103, 104)  # the interim responses that Envoy knows (`HeaderUtility::isSpecial1xx`)
 
 
@@ -49,22 +48,6 @@ SENDING: Final = AttemptState.SENDING
 AWAITING_SWITCH: Final = AttemptState.AWAITING_SWITCH
 RESPONDING: Final = AttemptState.RESPONDING
 OVER: Final = AttemptState.OVER
-
-
-class Sender(Protocol):
-    """Where the request comes from, as the callbacks of a decoder filter have it."""
-
-    info: StreamInfo
-
-    @property
-    def decoder_buffer_limit(self) -> int:
-        """Bytes that may be kept before it is paused."""
-
-    def pause_sender(self, holder: str) -> None:
-        """It is to send no more for now."""
-
-    def resume_sender(self, holder: str) -> None:
-        """It may again."""
 
 
 class Owner(Protocol):

@@ -16,9 +16,10 @@ from ....observe.stream_info import StreamInfo
 from ....upstream.balancer import PickContext
 from ....upstream.cluster import Cluster
 from ....upstream.http_pool.api import OVERFLOW, PROTOCOL_ERROR, ResetReason
-from .attempt import Attempt, Sender
+from .attempt import Attempt
 from .charging import Charges
 from .config import Prepared
+from .sender import Sender
 from .timeouts import Timeouts, write_expected
 from .timing import Clock, RouteTimer
 

@@ -24,7 +24,7 @@ from ....upstream.http_pool.exchange import DOWNSTREAM_FULL
 from ....upstream.tcp_pool import TcpPool
 from ....upstream.tcp_pool_api import LOCAL, REMOTE, TIMEOUT, PendingConnection, PoolFailure
 from ....upstream.tcp_pool_api import OVERFLOW as POOL_OVERFLOW
-from .attempt import NOT_CONNECTED, UPSTREAM_FULL, Sender
+from .sender import NOT_CONNECTED, UPSTREAM_FULL, Sender
 
 _REASONS: Final = {
     REMOTE: REMOTE_CONNECTION_FAILURE, LOCAL: LOCAL_CONNECTION_FAILURE, TIMEOUT: CONNECTION_TIMEOUT, POOL_OVERFLOW: OVERFLOW,

@@ -107,6 +107,7 @@ def test_a_request_with_a_bad_body_is_refused(body: bytes) -> None:
 def test_a_response_with_a_bad_body_is_broken_off(body: bytes) -> None:
     with HttpHarness([decompressor()], answer=Answer(200, (("content-encoding", "gzip"),), (body,))) as harness:
         got = harness.request()
+        harness.advance(1.0)  # the delayed close
         assert not got.complete and harness.closed and harness.details == "decompressor_bad_body"
 
 
