@@ -139,7 +139,8 @@ class Chatter:
 
 
 class Traffic:
-    """One request after the other. Counts what came back unchanged."""
+    """One request after the other. Counts those that are over (one may be under way when the demo ends) and those of them that
+    came back unchanged."""
 
     def __init__(
         self, reactor: Reactor, address: Address, interval: float, on_trouble: Callable[[str], None]
@@ -149,16 +150,18 @@ class Traffic:
         self._address = address
         self._interval = interval
         self._on_trouble = on_trouble
-        self.sent = 0
+        self._sent = 0
+        self.over = 0
         self.answered = 0
 
     def start(self) -> None:
         """The first request now, then one each interval."""
-        self.sent += 1
-        ask(self._reactor, self._address, self.sent, self._on_answer)
+        self._sent += 1
+        ask(self._reactor, self._address, self._sent, self._on_answer)
         self._reactor.after(self._interval, self.start)
 
     def _on_answer(self, reason: str) -> None:
+        self.over += 1
         if reason:
             self._on_trouble(reason)
         else:

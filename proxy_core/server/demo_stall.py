@@ -97,7 +97,7 @@ class StallShow:
     def farewell(self) -> None:
         """See `demo_stage.Show`."""
         if self._traffic is not None:
-            print(f"\n{self._traffic.answered} of {self._traffic.sent} normal requests came back unchanged")
+            print(f"\n{self._traffic.answered} of {self._traffic.over} normal requests came back unchanged")
 
 
 def _print_why(server: Server) -> None:

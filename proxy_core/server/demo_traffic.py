@@ -73,7 +73,7 @@ class NormalShow:
     def farewell(self) -> None:
         """See `demo_stage.Show`."""
         if self._traffic is not None:
-            print(f"\n{self._traffic.answered} of {self._traffic.sent} requests came back unchanged")
+            print(f"\n{self._traffic.answered} of {self._traffic.over} requests came back unchanged")
 
 
 def stay(server: Server, front: Address) -> None:

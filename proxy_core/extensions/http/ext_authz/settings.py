@@ -11,6 +11,7 @@ from ....http.route_api import Route
 from ....http.routing.conditions import metadata_matcher
 from ....observe.stats import Counter
 from ....observe.stream_info import StreamInfo
+from ....upstream.http_pool.stats import ResponseStats
 from ...feature_flag import FeatureFlag
 from ..async_client import AsyncClient
 from ..chance import chance
@@ -30,7 +31,7 @@ class Settings:
     """See the module docstring. most_of_refusal: bytes, 0 for all."""
 
     __slots__ = ("service", "client", "buffering", "charges", "status_on_error", "allows_on_failure", "tells_failure",
-                 "clears_route", "most_of_refusal", "_denies", "_is_on", "_is_wanted", "_stat_prefix", "_context", "_clusters",
+                 "clears_route", "most_of_refusal", "_denies", "_is_on", "_is_wanted", "_stat_prefix", "_clusters",
                  "_counters")
 
     def __init__(self, config: ExtAuthz, context: HttpFactoryContext) -> None:
@@ -57,7 +58,6 @@ class Settings:
         self._is_on = chance(config.filter_enabled, context, unset=True)
         wanted = config.filter_enabled_metadata
         self._is_wanted = metadata_matcher(wanted) if wanted is not None else None
-        self._context = context
         self._clusters: Any = context.clusters
 
     @property
@@ -84,7 +84,7 @@ class Settings:
         """A refusal, counted as a response of the cluster that would have had the request."""
         cluster = self._cluster(route, request)
         if cluster is not None:
-            Charges(self._context.http_pools.of(cluster).responses, (), request, self._clusters.zone).charge(status, None)
+            Charges(ResponseStats(cluster.scope), (), request, self._clusters.zone).charge(status, None)
 
     def _cluster(self, route: Optional[Route], request: RequestHead) -> Any:
         action = route.action if route is not None else None

@@ -78,18 +78,19 @@ def test_a_filter_that_fails_at_the_end_keeps_no_other_from_being_destroyed(hook
 class Keeps(HttpFilter):
     """Has the manager keep requests to /kept, and never lets them go."""
 
-    instances: List[Keeps] = []
+    def __init__(self, made: List[Keeps]) -> None:
+        made.append(self)
 
     def decode_headers(self, head: RequestHead, end_stream: bool) -> FilterStatus:
-        self.instances.append(self)
         return STOP_ALL_AND_WATERMARK if head.path == "/kept" else CONTINUE
 
 
 def test_a_pause_of_reading_ends_with_the_stream_that_asked_for_it() -> None:
-    hcm = Hcm(filters=[("keeps", Keeps)], buffer_limit=1000)
+    made: List[Keeps] = []
+    hcm = Hcm(filters=[("keeps", lambda: Keeps(made))], buffer_limit=1000)
     hcm.send(request("POST", "/kept", "content-length: 1001"), b"x" * 900, b"x" * 101)
     assert hcm.connection.pauses != ()
-    Keeps.instances[-1].decoder.send_local_reply(403, b"no", "denied")
+    made[-1].decoder.send_local_reply(403, b"no", "denied")
     assert hcm.got().startswith(b"HTTP/1.1 403") and hcm.connection.is_open and hcm.connection.pauses == ()
     assert hcm.send(get()).startswith(b"HTTP/1.1 200")
 
