@@ -10,10 +10,10 @@ BENCH_ARGS ?=
 VENV_PYTHON = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: help check test types demo bench micro profile zipapp clean
+.PHONY: help check test test-code test-live types demo bench micro profile zipapp clean
 
 help:
-	@echo 'make check    types and every test (needs about a minute)'
+	@echo 'make check    types and every test, side by side (under three minutes on two cores)'
 	@echo 'make test     every test: unit, contract, integration, and live ones where the servers are installed'
 	@echo 'make types    mypy --strict'
 	@echo 'make demo     a proxy, two backends and traffic, to look at'
@@ -23,7 +23,15 @@ help:
 	@echo 'make zipapp   build proxy_core.pyz, the whole program in one file'
 	@echo 'make clean    remove what the commands above made'
 
-check: types test
+# The tests in two processes, one of which mostly waits for servers and browsers, beside mypy.
+check: $(READY)
+	@$(MAKE) --no-print-directory --output-sync=target -j3 types test-code test-live
+
+test-code: $(READY)
+	$(VENV_PYTHON) -m pytest -q tests/unit tests/contract tests/integration proxy_core/examples $(PYTEST_ARGS)
+
+test-live: $(READY)
+	$(VENV_PYTHON) -m pytest -q tests/live tests/browser $(PYTEST_ARGS)
 
 $(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 9))' || \

@@ -197,6 +197,11 @@ class Reactor:
         while self._running:
             self.turn()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether `run` goes on after this turn."""
+        return self._running
+
     def stop(self) -> None:
         """Leave `run` after the current turn."""
         self._running = False

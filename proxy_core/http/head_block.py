@@ -25,6 +25,8 @@ from .settings import (
     UnderscoreAction,
 )
 
+ALLOW: Final = UnderscoreAction.ALLOW
+
 # What no header may hold: every control character but TAB, and CR and LF, which are looked at as line ends.
 _FORBIDDEN: Final = bytes(code for code in range(32) if code not in b"\t\r\n") + b"\x7f"
 _FORBIDDEN_OR_END: Final = _FORBIDDEN + b"\r\n"
@@ -101,7 +103,7 @@ def parse_header_lines(block: bytes, joined: FrozenSet[str], settings: Http1Sett
             known = _checked_name(name, colon)
         first[known] = value.strip(" \t")
     headers = Headers.of_unique(first) if len(first) == len(lines) else _with_repeats(lines, joined)
-    if settings.headers_with_underscores_action is not UnderscoreAction.ALLOW:
+    if settings.headers_with_underscores_action is not ALLOW and (joined is not TRAILERS_JOINED or settings.enable_trailers):
         headers = _apply_underscore_action(headers, settings)
     if len(headers) > settings.max_headers_count:
         raise ProtocolError("too many header lines", 431, TOO_MANY_HEADERS)
@@ -181,4 +183,5 @@ def _apply_underscore_action(headers: Headers, settings: Http1Settings) -> Heade
         return headers
     if settings.headers_with_underscores_action is UnderscoreAction.REJECT_REQUEST:
         raise ProtocolError("underscore in a header name", details=UNEXPECTED_UNDERSCORE)
+    settings.on_dropped_headers(len(headers) - len(kept))
     return Headers(kept)

@@ -20,7 +20,7 @@ from typing import Final, Optional, Tuple
 from .body import cut_short
 from .events import CONNECTION_CLOSED, Event, RequestHead
 from .framing import NO_BODY, Framing
-from .head_block import is_token
+from .head_block import ALLOW, is_token
 from .receive_buffer import ReceiveBuffer
 from .request_head import build_request_head, build_versionless_head
 from .request_line import NO_VERSION, RequestLine, is_plain, parse_request_line
@@ -111,7 +111,8 @@ class RequestHeadReader:
         known = settings.known_requests.get(block)
         if known is None:
             known = (*build_request_head(line, block, settings), size)
-            if not known[0].headers.has_any(SECRETS):
+            counted = settings.headers_with_underscores_action is not ALLOW and b"_" in block  # each time it is dropped
+            if not counted and not known[0].headers.has_any(SECRETS):
                 settings.known_requests.keep(block, known)
         return self._again(line, known)
 

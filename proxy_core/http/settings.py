@@ -8,7 +8,7 @@ loads its configuration; every codec of it shares that object. Mirrors Envoy's `
 from __future__ import annotations
 
 import enum
-from typing import Any, Final
+from typing import Any, Callable, Final
 
 from ..errors import PeerError
 from .recall import Recall
@@ -68,6 +68,7 @@ class Http1Settings:
     max_headers_count: header lines of a head, `host` among them, after repeats of known names were joined.
     max_chunk_line_bytes: one chunk-size line with its extensions. Envoy has no limit here. RFC 9112 section
         7.1.1 asks for one, since extensions are discarded and a peer could send them for ever.
+    headers_with_underscores_action: for requests only. on_dropped_headers: told how many header lines it has dropped of one.
     validate_scheme: refuse an https target with 403; for plaintext connections straight from users.
     """
 
@@ -75,7 +76,7 @@ class Http1Settings:
         "max_headers_kb", "max_headers_count", "max_chunk_line_bytes", "accept_http_10",
         "enable_trailers", "allow_absolute_url", "allow_chunked_length", "allow_custom_methods",
         "headers_with_underscores_action", "validate_scheme", "proper_case_words",
-        "send_fully_qualified_url",
+        "send_fully_qualified_url", "on_dropped_headers",
         "known_lines", "known_requests", "known_statuses", "known_responses",
     )  # fmt: skip
 
@@ -94,6 +95,7 @@ class Http1Settings:
         validate_scheme: bool = False,
         proper_case_words: bool = False,
         send_fully_qualified_url: bool = False,
+        on_dropped_headers: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.max_headers_kb = max_headers_kb
         self.max_headers_count = max_headers_count
@@ -107,6 +109,7 @@ class Http1Settings:
         self.validate_scheme = validate_scheme
         self.proper_case_words = proper_case_words
         self.send_fully_qualified_url = send_fully_qualified_url
+        self.on_dropped_headers = on_dropped_headers
         # What the codecs that go by these settings have read lately (see `parser`): start lines, and blocks of header lines.
         self.known_lines: Recall[Any] = Recall()
         self.known_requests: Recall[Any] = Recall()

@@ -161,6 +161,8 @@ class Traffic:
         self._reactor.after(self._interval, self.start)
 
     def _on_answer(self, reason: str) -> None:
+        if not self._reactor.is_running:
+            return  # ended by the end of the demo
         self.over += 1
         if reason:
             self._on_trouble(reason)

@@ -8,8 +8,7 @@ more than the write watermark waits to be sent (Envoy drops a connection with th
 
 How a connection is closed, by the time its last response is out:
 
-    FlushWrite            the request was complete, and the answer of its upstream said that it is the last one; a tunnel's
-                          upstream has ended
+    FlushWrite            the request was complete, and the answer of its upstream said that it is the last one
     FlushWriteAndDelay    everything else: the client gets `delayed_close_timeout` to see the answer and to close first
 """
 
@@ -87,8 +86,8 @@ class HttpConnection:
         return CONTINUE
 
     def on_data(self, data: Buffer, end_stream: bool) -> FilterStatus:
-        """Make what is complete into requests. end_stream: told in tunnels only, elsewhere a client that ends its side is
-        gone."""
+        """Make what is complete into requests. end_stream: told where another filter has enabled half-close,
+        elsewhere a client that ends its side is gone."""
         if data.size:
             self.codec.receive(data.take())
         if end_stream:
@@ -304,7 +303,7 @@ class HttpConnection:
             return
         self._read_before, self._sent_before = connection.bytes_read, connection.bytes_queued
         if self.codec.cycle.server is not IDLE or facts.tx_end is None:
-            at_once = (complete or stream.tunnel) and facts.tx_end is not None and not self._lingers and not self._admitting
+            at_once = complete and facts.tx_end is not None and not self._lingers and not self._admitting
             connection.close(FLUSH_WRITE if at_once else FLUSH_WRITE_AND_DELAY, how="FIN", config=facts_of_end(stream))
             return
         self.timeouts.stream_ended()

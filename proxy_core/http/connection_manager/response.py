@@ -43,7 +43,6 @@ def send_head(stream: Any, end_stream: bool) -> None:
     stream.connection.write_bytes(out)
     if codec.cycle.server is TUNNEL:
         stream.tunnel = True
-        stream.connection.half_close_enabled = True
         if manager.log_on_tunnel:
             stream.write_log(TUNNEL_LINE)
     if end_stream:

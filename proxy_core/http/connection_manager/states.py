@@ -5,8 +5,7 @@
 
 Either may be given up: the stream is OVER then, in both machines, and nothing moves any more. The joint rule is HTTP/1.1's: a
 stream is over when its response is complete, even if the request is not; the rest of the request is then not wanted and the
-connection ends (RFC 9112 section 9.6). So does a tunnel when its upstream has ended; a client that ends its side of a tunnel
-still gets what the upstream says.
+connection ends (RFC 9112 section 9.6). So does a tunnel when either side has ended.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ DELAYED_CLOSE_TIMEOUT = "triggered_delayed_close_timeout"
 class ManagerStats(HttpStats):
     """`HttpStats` with the counting of connections. by_class: the response counters, 1xx first."""
 
-    __slots__ = ("by_class", "_underscores")
+    __slots__ = ("by_class", "_underscores", "_dropped")
 
     def __init__(self, store: StatsStore, stat_prefix: str) -> None:
         scope = store.scope(f"http.{stat_prefix}")
@@ -24,6 +24,7 @@ class ManagerStats(HttpStats):
         codec = store.scope("http1")
         codec.zeros(counters=tables.HTTP1_CODEC_COUNTERS)
         self._underscores = codec.counter("requests_rejected_with_underscores_in_headers")
+        self._dropped = codec.counter("dropped_headers_with_underscores")
         self.by_class = (
             self.downstream_rq_1xx, self.downstream_rq_2xx, self.downstream_rq_3xx, self.downstream_rq_4xx,
             self.downstream_rq_5xx,
@@ -53,6 +54,10 @@ class ManagerStats(HttpStats):
         reason = connection.close_reason
         if reason is not None and reason.detail == DELAYED_CLOSE_TIMEOUT:
             self.downstream_cx_delayed_close_timeout.inc()
+
+    def headers_dropped(self, count: int) -> None:
+        """So many header lines of a request had names that are not wanted."""
+        self._dropped.inc(count)
 
     def protocol_error(self, error: ProtocolError) -> None:
         """What came is not HTTP as we take it."""

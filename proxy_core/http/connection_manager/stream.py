@@ -122,10 +122,7 @@ class ActiveStream:
             self.decode.run_data(0, Buffer(data), end_stream)
 
     def take_end(self, trailers: Optional[Headers]) -> None:
-        """Its end, or that of the client's side of a tunnel, which Envoy takes for the end of the connection."""
-        if self.tunnel:
-            self.info.add_flag("DC")
-            self.info.response_code_details = REMOTE_DISCONNECT
+        """Its end."""
         self._request_ended()
         if not self.may_decode:
             return

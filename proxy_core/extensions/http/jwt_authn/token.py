@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from typing import Any, Dict, Final, List, NamedTuple, NoReturn, Tuple
 
@@ -94,9 +95,11 @@ def from_base64url(text: str) -> bytes:
 
 
 def parse_json(data: bytes) -> Any:
-    """Strict JSON: UTF-8, each key once, no NaN, not too deep. Raises ValueError."""
+    """Strict JSON: UTF-8, each key once, no number beyond those of a double, not too deep. Raises ValueError."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer, parse_float=_double,
+        )
     except RecursionError:
         raise ValueError("too deep") from None
     _check_depth(value, _MOST_DEPTH)
@@ -116,6 +119,18 @@ def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands there twice")
     return found
+
+
+def _double(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _integer(text: str) -> int:
+    _double(text)
+    return int(text)
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -62,10 +62,11 @@ def prepare(config: HttpConnectionManager, context: FactoryContext) -> ManagerSe
     common = config.common_http_protocol_options or CommonHttpProtocolOptions()
     kilobytes = DEFAULT_HEADERS_KB if config.max_request_headers_kb is None else config.max_request_headers_kb
     direct = bool(config.use_remote_address) and not config.xff_num_trusted_hops
+    stats = ManagerStats(context.stats, config.stat_prefix)
     return ManagerSettings(
-        _basics(config, options, common), codec_settings(options, common, kilobytes, direct),
+        _basics(config, options, common), codec_settings(options, common, kilobytes, direct, stats.headers_dropped),
         _timeouts(config, common, context.path),
-        ManagerStats(context.stats, config.stat_prefix), _listener_stats(config, context), routes, chain, upgrades,
+        stats, _listener_stats(config, context), routes, chain, upgrades,
         _request_rules(config, context, routes), _path_rules(config, context.runtime), replies, access_logs,
         context.http.wall_clock, context.random, context.drain, _host_rules(config),
     )
