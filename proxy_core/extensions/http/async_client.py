@@ -9,15 +9,13 @@ The request goes the way of the router: the cluster's balancer, pools, breakers,
 
 from __future__ import annotations
 
-from typing import Any, Final, Optional, Protocol
+from typing import Any, Optional, Protocol
 
 from ...buffer import Buffer
 from ...http.events import RequestHead
 from ...http.filter_api import HttpFactoryContext
-from .router.config import Prepared, Router
+from .router.config import ASYNC_CLIENT, Prepared, Router
 from .router.detached import DetachedRequest, OnAnswer
-
-_SCOPE: Final = "http.async-client"
 
 
 class Call(Protocol):
@@ -33,7 +31,7 @@ class AsyncClient:
     __slots__ = ("_prepared", "_reactor")
 
     def __init__(self, context: HttpFactoryContext) -> None:
-        self._prepared = Prepared(Router(), context, context.stats.scope(_SCOPE))
+        self._prepared = Prepared(Router(), context, context.stats.scope(ASYNC_CLIENT))
         self._reactor = context.reactor
 
     def send(self, cluster_name: str, head: RequestHead, body: bytes, timeout: float, on_answer: OnAnswer) -> Optional[Call]:
@@ -43,7 +41,6 @@ class AsyncClient:
         if cluster is None:
             on_answer(None, b"")
             return None
-        self._prepared.stats.rq_total.inc()
         head.headers.set("x-envoy-internal", "true")
         request = DetachedRequest(self._prepared, self._reactor, cluster, head, timeout, on_answer)
         request.start(Buffer(body), None)

@@ -87,7 +87,7 @@ class Http1Client(HostConnection):
         self._pool = pool
         self._duration: Optional[Timer] = None
         pool.clients[self] = None
-        pool.stats.upstream_cx_http1_total.value += 1
+        pool.stats.connection_made()
 
     # -- for the pool ----------------------------------------------------------------------------------------------
 
@@ -170,7 +170,8 @@ class Http1Client(HostConnection):
         if self._duration is not None:
             self._duration.cancel()
         stats = self.cluster.stats
-        stats.upstream_rq_per_cx.record(self.served)
+        if was is not CONNECTING:
+            stats.upstream_rq_per_cx.record(self.served)
         if was is BUSY or was is DRAINING:
             stats.upstream_cx_destroy_with_active_rq.value += 1
             (stats.upstream_cx_destroy_remote_with_active_rq if remote

@@ -22,6 +22,7 @@ from ..cluster import Cluster
 from ..host import Host
 from ..preconnect import MOST_AT_ONCE, wants_another
 from .api import LOCAL_CONNECTION_FAILURE, OVERFLOW, PendingStream, ResetReason, Stream
+from .budget import TimeoutBudget
 from .client import CONNECTING, ClientState, Http1Client
 from .options import HttpOptions
 from .stats import HttpClusterStats
@@ -55,18 +56,19 @@ class WaitingStream:
 class HostPool:
     """See the module docstring. `idle`: the one that was given back last is at the end."""
 
-    __slots__ = ("cluster", "host", "breakers", "stats", "settings", "max_connection_duration", "idle", "pending", "clients",
+    __slots__ = ("cluster", "host", "breakers", "stats", "budget", "settings", "max_connection_duration", "idle", "pending", "clients",
                  "connecting", "idle_timeout", "_max_requests", "_idle_timer", "_reactor", "_opener",
                  "_will_serve", "_ratio")
 
     def __init__(
         self, reactor: Reactor, opener: Opener, cluster: Cluster, host: Host, breakers: CircuitBreakers,
-        stats: HttpClusterStats, options: HttpOptions,
+        stats: HttpClusterStats, options: HttpOptions, budget: Optional[TimeoutBudget] = None,
     ) -> None:
         self.cluster = cluster
         self.host = host
         self.breakers = breakers
         self.stats = stats
+        self.budget = budget
         self.settings: Http1Settings = options.settings
         self.max_connection_duration = options.max_connection_duration
         self.idle: List[Http1Client] = []

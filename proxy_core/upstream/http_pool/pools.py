@@ -11,13 +11,13 @@ from typing import Any, Dict, Final, Hashable, List, Optional, Tuple
 from ...event.reactor import Reactor
 from ...http.events import RequestHead
 from ...network.table import ConnectionTable
-from ...observe.histogram import Histogram
 from ...observe.stream_info import StreamInfo, UpstreamInfo
 from ..breaker import CircuitBreakers
 from ..cluster import Cluster
 from ..host import Host
 from ..preconnect import MOST_AT_ONCE, wants_another
 from ..tcp_pool import TcpPool
+from .budget import TimeoutBudget
 from .client import Http1Client
 from .exchange import Exchange
 from .host_pool import HostPool
@@ -46,10 +46,7 @@ class ClusterPools:
         self._partition_keys: Dict[HostPool, Tuple[Tuple[Host, bool, Hashable], Partition]] = {}
         self._is_partitioned = self.options.per_downstream or cluster.new_transport is not None
         tracked = cluster.config.track_cluster_stats
-        self._budget: Optional[Histogram] = None
-        if tracked is not None and tracked.timeout_budgets:
-            self._budget = cluster.scope.histogram("upstream_rq_timeout_budget_percent_used")
-            cluster.scope.zeros(histograms=("upstream_rq_timeout_budget_per_try_percent_used",))
+        self.budget = TimeoutBudget(cluster.scope) if tracked is not None and tracked.timeout_budgets else None
         cluster.pools.append(self)
 
     def pool(self, host: Host, high: bool, info: StreamInfo, head: RequestHead) -> Optional[HostPool]:
@@ -73,11 +70,6 @@ class ClusterPools:
             pool = self._plain_pool(host, high=False) if host is not None else None
             if pool is None or not pool.fill_ahead():
                 return
-
-    def record_budget(self, seconds: float, timeout: float) -> None:
-        """A response took so long of what it may take, if anybody wants to know that (`track_cluster_stats`)."""
-        if self._budget is not None and timeout:
-            self._budget.record(int(100 * seconds / timeout))
 
     @property
     def has_spare(self) -> bool:
@@ -153,7 +145,7 @@ class ClusterPools:
             cluster.stats.upstream_cx_pool_overflow.inc()
             return None
         breakers.connection_pools.take()
-        return HostPool(self._reactor, self, cluster, host, breakers, self.stats, self.options)
+        return HostPool(self._reactor, self, cluster, host, breakers, self.stats, self.options, self.budget)
 
     def _all(self) -> List[HostPool]:
         return [*self._default.values(), *self._high.values(), *self._partitioned.values()]

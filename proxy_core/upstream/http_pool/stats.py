@@ -23,7 +23,7 @@ class HttpClusterStats:
         "upstream_rq_max_duration_reached", "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout",
         "upstream_rq_retry", "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_backoff_ratelimited",
         "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow", "upstream_rq_retry_success",
-        "upstream_rq_timeout",
+        "upstream_rq_timeout", "_codec", "_has_codec",
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -43,7 +43,15 @@ class HttpClusterStats:
         self.upstream_rq_retry_overflow = counter("upstream_rq_retry_overflow")
         self.upstream_rq_retry_success = counter("upstream_rq_retry_success")
         self.upstream_rq_timeout = counter("upstream_rq_timeout")
-        scope.scope("http1").zeros(counters=tables.HTTP1_CODEC_COUNTERS)
+        self._codec = scope.scope("http1")
+        self._has_codec = False
+
+    def connection_made(self) -> None:
+        """A connection for HTTP/1 is begun. What its codec counts is there from the first one on."""
+        self.upstream_cx_http1_total.value += 1
+        if not self._has_codec:
+            self._has_codec = True
+            self._codec.zeros(counters=tables.HTTP1_CODEC_COUNTERS)
 
 
 class ResponseStats:

@@ -30,6 +30,7 @@ ROUTE = {"match": {"prefix": "/"}, "route": {"cluster": "c"}}
 # The smallest valid object of each message that is not valid when empty; by its full name if the short one is not its alone.
 _SMALLEST: Dict[str, Dict[str, Any]] = {
     "HttpStatus": {"code": "Forbidden"},
+    "HttpUri": {"uri": "http://a/", "cluster": "c", "timeout": "1s"},
     "Address": ADDRESS,
     "SocketAddress": SOCKET_ADDRESS,
     "Pipe": {"path": "/run/x"},

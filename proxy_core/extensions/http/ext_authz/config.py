@@ -138,8 +138,9 @@ class CheckSettings(Message):
 
     def check(self, report: Report) -> None:
         if self.disable_request_body_buffering and self.with_request_body is not None:
-            text = "Only one of disable_request_body_buffering or with_request_body can be set."
-            report("with_request_body", f"Invalid configuration for check_settings. {text}", uses=("disable_request_body_buffering",))
+            rule = "Only one of disable_request_body_buffering or with_request_body can be set."
+            text = f"Invalid configuration for check_settings. {rule}"
+            report("with_request_body", text, uses=("disable_request_body_buffering",))
 
 
 @message(f"{_PACKAGE}ExtAuthzPerRoute", required_oneofs=("override",))

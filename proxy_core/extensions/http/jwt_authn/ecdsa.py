@@ -1,7 +1,7 @@
 """ECDSA signatures over the NIST curves: checking them (FIPS 186-4, section 6.4; SEC 1, section 4.1.4).
 
-Only public data is handled, so nothing here has to take the same time for all inputs. Points are in Jacobian coordinates: (X, Y, Z)
-stands for (X / Z^2, Y / Z^3), and Z = 0 for the point at infinity. All three curves have a = -3.
+Only public data is handled, so nothing here has to take the same time for all inputs. Points are in Jacobian coordinates:
+(X, Y, Z) stands for (X / Z^2, Y / Z^3), and Z = 0 for the point at infinity. All three curves have a = -3.
 """
 
 from __future__ import annotations

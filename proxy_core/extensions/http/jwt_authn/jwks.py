@@ -27,7 +27,8 @@ _BAD_EC: Final = "Jwks EC [x] and [y] fields have a parse error."
 
 
 class Key(NamedTuple):
-    """One key. algorithms: those it can check; alg: the only one it is meant for, "" for any. verify(algorithm, signed, signature)."""
+    """One key. algorithms: those it can check; alg: the only one it is meant for, "" for any. verify: called with algorithm,
+    signed bytes and signature."""
 
     kid: str
     alg: str

@@ -1,4 +1,5 @@
-"""Where a provider's keys come from: its configuration, or a server. Mirrors `JwksDataImpl`, `JwksFetcherImpl`, `JwksAsyncFetcher`."""
+"""Where a provider's keys come from: its configuration, or a server. Mirrors `JwksDataImpl`, `JwksFetcherImpl` and
+`JwksAsyncFetcher`."""
 
 from __future__ import annotations
 

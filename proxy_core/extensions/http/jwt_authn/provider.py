@@ -131,7 +131,8 @@ class Provider:
 
 
 class _Cache:
-    """The tokens whose signature was good, the last used ones. What else is asked of a token depends on the time and is not kept."""
+    """The tokens whose signature was good, the last used ones. What else is asked of a token depends on the time and is not
+    kept."""
 
     __slots__ = ("_most", "_most_bytes", "_tokens")
 

@@ -1,4 +1,5 @@
-"""What can be wrong with a token or a set of keys, in the words that Envoy's clients read. Mirrors `google::jwt_verify::Status`."""
+"""What can be wrong with a token or a set of keys, in the words that Envoy's clients read. Mirrors
+`google::jwt_verify::Status`."""
 
 from __future__ import annotations
 

@@ -97,6 +97,16 @@ class Answer:
         if host is not None and not 500 <= status < 600:
             host.counters.rq_error += 1
 
+    def refuse_switch(self, head: ResponseHead) -> None:
+        """An answer to a WebSocket handshake that neither agrees nor fails: the client gets its head."""
+        head.headers.remove("content-length")
+        self._decoder.encode_headers(head, True, replies.WEBSOCKET_REFUSED)
+
+    def charge_attempt(self) -> None:
+        """Count that a host was sent the request."""
+        if self._charges is not None:
+            self._charges.charge_attempt()
+
     def charge_retried(self, status: int) -> None:
         """Count a response that the client won't see."""
         if self._charges is not None:

@@ -23,6 +23,7 @@ from ....observe.reasons import Reasons
 from ....observe.stream_info import StreamInfo
 from ....upstream.host import Host
 from ....upstream.http_pool.api import LOCAL_RESET, PendingStream, ResetReason
+from ....upstream.http_pool.budget import TimeoutBudget
 from ....upstream.http_pool.exchange import Exchange
 from ....upstream.http_pool.host_pool import HostPool
 from .explained import attempt_reasons
@@ -91,10 +92,11 @@ class Owner(Protocol):
 
 class Attempt:
     """See the module docstring. `protocol`: for access logs; `host`: whom it asks, None if nobody was. `was_sent`: the host got
-    the head."""
+    the head. `budget`: who wants to know how long it takes."""
 
-    __slots__ = ("host", "state", "was_sent", "exchange", "_is_full", "_owner", "_head", "_timeouts", "_pending", "_early",
-                 "_early_end", "_trailers", "_end_stream", "_holds", "_timer", "_idle_timer", "_duration_timer", "_last_moved")
+    __slots__ = ("host", "state", "was_sent", "exchange", "budget", "_started_at", "_is_full", "_owner", "_head", "_timeouts",
+                 "_pending", "_early", "_early_end", "_trailers", "_end_stream", "_holds", "_timer", "_idle_timer",
+                 "_duration_timer", "_last_moved")
 
     protocol: Final = "HTTP/1.1"
 
@@ -118,6 +120,8 @@ class Attempt:
         self._idle_timer: Optional[Timer] = None
         self._duration_timer: Optional[Timer] = None
         self._last_moved = 0.0
+        self.budget: Optional[TimeoutBudget] = None
+        self._started_at = 0.0
 
     # -- for the router --------------------------------------------------------------------------------------------
 
@@ -126,6 +130,8 @@ class Attempt:
         most = self._timeouts.max_duration
         if most:
             self._duration_timer = self._owner.reactor.after(most, self._on_max_duration)
+        self.budget = pool.budget
+        self._started_at = self._owner.reactor.now
         pending = pool.new_stream(self)
         if self.state is WAITING:
             self._pending = pending
@@ -343,6 +349,8 @@ class Attempt:
 
     def _finish(self) -> None:
         self.state = OVER
+        if self.budget is not None:
+            self.budget.tried(self._owner.reactor.now - self._started_at, self._timeouts.per_try)
         self.stop_timers()
         if self._duration_timer is not None:
             self._duration_timer.cancel()

@@ -38,6 +38,11 @@ class Charges:
         if host is not None and 500 <= status < 600:
             host.counters.rq_error += 1
 
+    def charge_attempt(self) -> None:
+        """A host was sent the request."""
+        for group in self._groups:
+            group.upstream_rq_total.value += 1
+
     def charge_retried(self, status: int) -> None:
         """A response that nobody will see."""
         self._responses.charge(status, ("retry",))
@@ -54,3 +59,11 @@ class Charges:
             return _KINDS[self._internal, canary]
         kinds = _KINDS[self._internal, canary or bool(host.metadata) and is_canary(host)]
         return (*kinds, f"zone.{self._zone}.{host.zone}") if self._zone and host.zone else kinds
+
+
+def charge_timeout(host: Optional[Host]) -> None:
+    """A host has not answered in time."""
+    if host is not None:
+        host.counters.rq_timeout += 1
+        if host.outlier is not None:
+            host.outlier.put_connect_failed(timed_out=True)

@@ -15,6 +15,7 @@ from ....upstream.http_pool import HttpPools
 from ....upstream.http_pool.stats import ResponseStats
 
 _NAME: Final = "envoy.extensions.filters.http.router.v3.Router"
+ASYNC_CLIENT: Final = "http.async-client"  # the stats of requests that no client has sent
 _CHECKABLE: Final = (
     "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-max-retries", "x-envoy-retry-grpc-on",
     "x-envoy-retry-on",
@@ -82,6 +83,7 @@ class Prepared:
     def __init__(self, config: Router, context: HttpFactoryContext, scope: Optional[Scope] = None) -> None:
         """scope: of the router's stats, None for the connection manager's."""
         self.stats = RouterStats(context.scope if scope is None else scope)
+        self.detached_total: Counter = context.stats.scope(ASYNC_CLIENT).counter("rq_total")
         self.clusters = context.clusters
         self.pools: HttpPools = context.http_pools
         self.tcp_pool = context.pool

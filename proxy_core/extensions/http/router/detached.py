@@ -58,6 +58,7 @@ class DetachedRequest:
 
     def start(self, body: Buffer, trailers: Optional[Headers]) -> None:
         """Send it. body: all of it."""
+        self._prepared.detached_total.inc()
         info = StreamInfo(-1, 0.0, self.reactor.now)
         host = self._cluster.pick_host(PickContext(info=info) if self._cluster.uses_info else None)
         pool = self._pools.pool(host, False, info, self._head) if host is not None else None

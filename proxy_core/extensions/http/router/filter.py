@@ -112,8 +112,6 @@ class RouterFilter(HttpFilter):
             groups.append(self._prepared.group(host.name, "vcluster", name))
         if route.stat_prefix:
             groups.append(self._prepared.group(host.name, "route", route.stat_prefix))
-        for group in groups:
-            group.upstream_rq_total.inc()
         return groups
 
     def _refuse_header(self, name: str, head: RequestHead) -> None:

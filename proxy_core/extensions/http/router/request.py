@@ -25,6 +25,7 @@ from ....upstream.http_pool.api import LOCAL_RESET, OVERFLOW, PROTOCOL_ERROR, Re
 from . import replies
 from .answer import Answer
 from .attempt import Attempt
+from .charging import charge_timeout
 from .config import GroupStats, Prepared
 from .explained import request_reasons
 from .facts import note_answer, note_attempt, note_connection, note_host
@@ -233,6 +234,7 @@ class RoutedRequest:
         facts, host = self._facts, attempt.host
         now = facts.us_tx_begin = self.reactor.now
         facts.upstream_header_bytes_sent += head_bytes
+        self._answer.charge_attempt()
         info = self._decoder.info
         note_answer(info, host, now - self._asked_at)
         note_connection(info, connection, attempt.protocol)
@@ -256,7 +258,8 @@ class RoutedRequest:
             attempt.stop_timers()
             self._timer.stop()
         elif upgrade.lower() == "websocket" and status < 400:
-            self._refuse_switch(head)
+            self._finish("websocket handshake unsuccessful")
+            self._answer.refuse_switch(head)
             return
         if host is not None and host.outlier is not None:
             host.outlier.put_response_code(status)
@@ -312,7 +315,7 @@ class RoutedRequest:
         """See `attempt.Owner`."""
         stats = self._pools.stats
         (stats.upstream_rq_per_try_idle_timeout if is_idle else stats.upstream_rq_per_try_timeout).inc()
-        self._note_timeout(attempt.host)
+        charge_timeout(attempt.host)
         attempt.reset("per_try_timeout")
         if self._retries is not None and self._retries.after_reset(attempt, LOCAL_RESET, is_timeout=True):
             self._leave(attempt)
@@ -331,14 +334,8 @@ class RoutedRequest:
         now = self._facts.us_rx_end = self.reactor.now
         if self._complete_at is not None:
             self._answer.charge_time(int((now - self._complete_at) * 1000), attempt.host)
-            self._pools.record_budget(now - self._complete_at, self._timeouts.overall)
+            self._record_budget()
         self._finish()
-
-    def _refuse_switch(self, head: ResponseHead) -> None:
-        """An answer to a WebSocket handshake that neither agrees nor fails: the client gets its head."""
-        self._finish("websocket handshake unsuccessful")
-        head.headers.remove("content-length")
-        self._decoder.encode_headers(head, True, replies.WEBSOCKET_REFUSED)
 
     def _redirects(self, policy: InternalRedirectPolicy, head: ResponseHead) -> bool:
         """Whether the request begins anew with the location of this response."""
@@ -354,21 +351,23 @@ class RoutedRequest:
         """The route's time is over."""
         stats, attempt = self._pools.stats, self._attempt
         if attempt is not None:
+            if isinstance(attempt, Attempt):
+                attempt.budget = None  # Envoy leaves those out whose request ran out of time
             stats.upstream_rq_timeout.inc()
             for group in self._groups:
                 group.upstream_rq_timeout.inc()
             if attempt.awaits_head:
-                self._note_timeout(attempt.host)
+                charge_timeout(attempt.host)
                 self._answer.charge_abort(self._timeout_status, attempt.host)
         self._time_out(replies.RESPONSE_TIMEOUT)
 
-    def _note_timeout(self, host: Optional[Host]) -> None:
-        if host is not None:
-            host.counters.rq_timeout += 1
-            if host.outlier is not None:
-                host.outlier.put_connect_failed(timed_out=True)
+    def _record_budget(self) -> None:
+        budget = self._pools.budget
+        if budget is not None and self._complete_at is not None:
+            budget.answered(self.reactor.now - self._complete_at, self._timeouts.overall)
 
     def _time_out(self, details: str) -> None:
+        self._record_budget()
         self._decoder.info.add_flag("UT")
         status = self._timeout_status
         self._reply(status, b"upstream request timeout" if status == GATEWAY_TIMEOUT else b"", details)

@@ -37,14 +37,17 @@ def answer(*headers: Tuple[str, str], status: int = 200, body: bytes = BODY) -> 
 @pytest.mark.parametrize(
     ("accepted", "choice", "choice_of_first"),
     [
-        ("gzip", USED, USED), ("GZIP", NOT_VALID, NOT_VALID), ("Gzip;q=0.5", NOT_VALID, NOT_VALID), ("gzip;q=0", NOT_VALID, NOT_VALID),
+        ("gzip", USED, USED), ("GZIP", NOT_VALID, NOT_VALID), ("Gzip;q=0.5", NOT_VALID, NOT_VALID),
+        ("gzip;q=0", NOT_VALID, NOT_VALID),
         ("*", WILDCARD, WILDCARD), ("*;q=0", NOT_VALID, NOT_VALID), ("identity", IDENTITY, IDENTITY),
         ("identity;q=0.5, gzip;q=0.4", IDENTITY, IDENTITY), ("gzip;q=0.5, identity;q=0.5", USED, USED),
         ("identity;q=0.5, gzip;q=0.5", IDENTITY, USED), ("br", NOT_VALID, NOT_VALID), ("br, gzip;q=0.1", USED, USED),
         ("gzip;q=abc", NOT_VALID, NOT_VALID), ("gzip;q=", NOT_VALID, NOT_VALID), ("gzip;x=1", USED, USED),
-        ("*, gzip;q=0", NOT_VALID, NOT_VALID), ("", NOT_VALID, NOT_VALID), (" gzip ,br", USED, USED), ("gzip;Q=0", NOT_VALID, NOT_VALID),
+        ("*, gzip;q=0", NOT_VALID, NOT_VALID), ("", NOT_VALID, NOT_VALID), (" gzip ,br", USED, USED),
+        ("gzip;Q=0", NOT_VALID, NOT_VALID),
         ("gzip; q = 0.3", USED, USED), ("gzip;q=-1", NOT_VALID, NOT_VALID), ("gzip;q=nan", NOT_VALID, NOT_VALID),
-        ("gzip;q=1_0", NOT_VALID, NOT_VALID), ("deflate, *;q=0.5", WILDCARD, WILDCARD), ("gzip,gzip;q=0", NOT_VALID, NOT_VALID),
+        ("gzip;q=1_0", NOT_VALID, NOT_VALID), ("deflate, *;q=0.5", WILDCARD, WILDCARD),
+        ("gzip,gzip;q=0", NOT_VALID, NOT_VALID),
     ],
 )
 def test_what_a_client_accepts(accepted: str, choice: Choice, choice_of_first: Choice) -> None:
@@ -66,7 +69,8 @@ def test_a_compressed_response() -> None:
 @pytest.mark.parametrize(
     ("headers", "size", "varies"),
     [
-        ([("content-type", "image/png")], 100, False), ([HTML], 29, False), ([HTML, ("cache-control", "a, No-Transform")], 100, False),
+        ([("content-type", "image/png")], 100, False), ([HTML], 29, False),
+        ([HTML, ("cache-control", "a, No-Transform")], 100, False),
         ([HTML, ("content-encoding", "br")], 100, False), ([HTML, ("content-encoding", "")], 100, False),
     ],
 )
@@ -95,7 +99,8 @@ def test_caches_are_told_even_if_this_client_gets_it_plain() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("Origin", "Origin, Accept-Encoding"), ("x, Accept-Encoding", "x, Accept-Encoding"), ("accept-encoding", "accept-encoding, Accept-Encoding")],
+    [("Origin", "Origin, Accept-Encoding"), ("x, Accept-Encoding", "x, Accept-Encoding"),
+    ("accept-encoding", "accept-encoding, Accept-Encoding")],
 )
 def test_vary_is_extended(before: str, after: str) -> None:
     with HttpHarness([compressor()], answer=answer(HTML, ("vary", before))) as harness:
@@ -128,7 +133,8 @@ def test_etags_that_forbid_it_or_become_weak_and_codes() -> None:
         (answer(HTML, body=b"12345"), "gzip", "gzip;ContentLengthTooSmall"),
         (answer(("content-type", "image/png")), "gzip", "gzip;ContentTypeNotAllowed"),
         (answer(HTML, ("etag", "x"), status=206), "gzip", "gzip;EtagNotAllowed"),
-        (answer(HTML, status=206), "br", "gzip;StatusCodeNotAllowed"), (answer(HTML, ("content-encoding", "br")), "gzip", None),
+        (answer(HTML, status=206), "br", "gzip;StatusCodeNotAllowed"),
+        (answer(HTML, ("content-encoding", "br")), "gzip", None),
     ],
 )
 def test_the_status_header_says_why(given: Answer, accept: str, status: Any) -> None:
@@ -140,7 +146,8 @@ def test_the_status_header_says_why(given: Answer, accept: str, status: Any) -> 
 def test_the_upstream_does_not_hear_of_it_if_told_so_unless_the_filter_is_off() -> None:
     off = {"default_value": False, "runtime_key": "k"}
     for fields, runtime, kept in (
-        ({"remove_accept_encoding_header": True}, {}, False), ({"remove_accept_encoding_header": True, "common_config": {"enabled": off}}, {}, True),
+        ({"remove_accept_encoding_header": True}, {}, False),
+        ({"remove_accept_encoding_header": True, "common_config": {"enabled": off}}, {}, True),
         ({"remove_accept_encoding_header": True, "common_config": {"enabled": off}}, {"k": True}, False),
     ):
         with HttpHarness([response(**fields)], runtime=runtime) as harness:

@@ -68,7 +68,8 @@ def test_no_transform_can_be_ignored_and_each_way_switched_off() -> None:
 @pytest.mark.parametrize(
     ("sent", "wanted"),
     [
-        ([], "gzip"), (["br"], "br,gzip"), (["gzip;q=0"], "gzip"), (["br", "x"], "br,x,gzip"), (["identity;q=0.5, gzip;q=0.1"], "identity;q=0.5,gzip"),
+        ([], "gzip"), (["br"], "br,gzip"), (["gzip;q=0"], "gzip"), (["br", "x"], "br,x,gzip"),
+        (["identity;q=0.5, gzip;q=0.1"], "identity;q=0.5,gzip"),
         ([""], "gzip"), (["*"], "*,gzip"),
     ],
 )

@@ -97,7 +97,8 @@ def test_a_refusal_goes_to_the_client_as_the_server_said_it() -> None:
 
 @pytest.mark.parametrize("failure", ["reset", "5xx", "no cluster"])
 @pytest.mark.parametrize(
-    ("fields", "status"), [({}, 403), ({"status_on_error": {"code": "ServiceUnavailable"}}, 503), ({"failure_mode_allow": True}, 200)]
+    ("fields", "status"), [({}, 403), ({"status_on_error": {"code": "ServiceUnavailable"}}, 503),
+    ({"failure_mode_allow": True}, 200)]
 )
 def test_a_server_that_fails(failure: str, fields: Dict[str, Any], status: int) -> None:
     with Harness([authz(failure_mode_allow_header_add=True, **fields)]) as harness:
@@ -153,8 +154,10 @@ def test_which_headers_of_the_answer_go_where() -> None:
 @pytest.mark.parametrize(
     ("partial", "pieces", "body", "flag"),
     [
-        (False, [b"12345"], b"12345", "false"), (False, [b"12345", b"67890"], b"1234567890", "false"), (True, [b"12345"], b"12345", "false"),
-        (True, [b"1234567890"], b"1234567890", "false"), (True, [b"123456789", b"012"], b"1234567890", "true"), (False, [], b"", "false"),
+        (False, [b"12345"], b"12345", "false"), (False, [b"12345", b"67890"], b"1234567890", "false"),
+        (True, [b"12345"], b"12345", "false"),
+        (True, [b"1234567890"], b"1234567890", "false"), (True, [b"123456789", b"012"], b"1234567890", "true"),
+        (False, [], b"", "false"),
     ],
 )
 def test_the_server_gets_the_body(partial: bool, pieces: List[bytes], body: bytes, flag: str) -> None:
@@ -254,10 +257,14 @@ def test_a_long_refusal_is_cut_and_the_stats_can_have_a_name() -> None:
 @pytest.mark.parametrize(
     ("service", "fields", "text"),
     [
-        ({"path_prefix": "auth"}, {}, 'path_prefix should start with "/".'), ({"path_prefix": "/a", "path_override": "/b"}, {}, "Only one of"),
-        ({"authorization_request": {"allowed_headers": {"patterns": [{"exact": "a"}]}}}, {"allowed_headers": names("b")}, "duplicate configuration"),
-        ({"retry_policy": {"num_retries": 1}}, {}, "does not support yet"), ({}, {"with_request_body": {"max_request_bytes": 0}}, "max_request_bytes"),
-        ({"server_uri": {"uri": "http://a", "cluster": "c"}}, {}, "timeout"), ({}, {"shadow_mode": True}, "does not support yet"),
+        ({"path_prefix": "auth"}, {}, 'path_prefix should start with "/".'),
+        ({"path_prefix": "/a", "path_override": "/b"}, {}, "Only one of"),
+        ({"authorization_request": {"allowed_headers": {"patterns": [{"exact": "a"}]}}},
+        {"allowed_headers": names("b")}, "duplicate configuration"),
+        ({"retry_policy": {"num_retries": 1}}, {}, "does not support yet"), ({},
+        {"with_request_body": {"max_request_bytes": 0}}, "max_request_bytes"),
+        ({"server_uri": {"uri": "http://a", "cluster": "c"}}, {}, "timeout"), ({},
+        {"shadow_mode": True}, "does not support yet"),
     ],
 )
 def test_bad_configurations_are_refused(service: Dict[str, Any], fields: Dict[str, Any], text: str) -> None:

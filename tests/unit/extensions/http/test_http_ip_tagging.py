@@ -30,7 +30,8 @@ def seen(harness: HttpHarness, name: str = "x-envoy-ip-tags") -> List[str]:
 
 @pytest.mark.parametrize(
     ("client", "tags"),
-    [("10.1.1.1", ["wide,one"]), ("10.1.1.2", ["wide"]), ("11.0.0.0", []), ("9.255.255.255", []), ("::1", ["one,six"]), ("fe80::2", ["six"])],
+    [("10.1.1.1", ["wide,one"]), ("10.1.1.2", ["wide"]), ("11.0.0.0", []), ("9.255.255.255", []), ("::1", ["one,six"]),
+    ("fe80::2", ["six"])],
 )
 def test_the_tags_of_the_clients_address(client: str, tags: List[str]) -> None:
     with HttpHarness([tagging()], manager={"use_remote_address": False}) as harness:
@@ -78,7 +79,8 @@ def test_the_runtime_can_switch_it_off() -> None:
 def test_the_route_is_chosen_by_the_tags() -> None:
     matcher = [{"name": "x-envoy-ip-tags", "string_match": {"exact": "wide"}}]
     routes = [
-        {"match": {"prefix": "/", "headers": matcher}, "route": {"cluster": "near"}}, {"match": {"prefix": "/"}, "route": {"cluster": "c"}},
+        {"match": {"prefix": "/", "headers": matcher}, "route": {"cluster": "near"}},
+        {"match": {"prefix": "/"}, "route": {"cluster": "c"}},
     ]
     with HttpHarness([tagging()], routes=routes, answer=None) as harness:
         harness.open(headers=[("x-forwarded-for", "10.1.1.2")])

@@ -51,25 +51,25 @@ def test_an_upgrade_is_let_through_if_the_route_or_else_the_manager_allows_it(
         assert hcm.last.decoder.request.headers.get("connection") == "Upgrade"
 
 
-def test_bytes_go_both_ways_and_a_client_that_ends_its_side_still_gets_the_rest() -> None:
+def test_bytes_go_both_ways_until_the_client_ends_its_side() -> None:
     hcm = opened(ALLOWED)
     hcm.send(b"from the client")
     hcm.last.decoder.encode_data(Buffer(b"from the upstream"), False)
     assert hcm.got() == b"from the upstream" and hcm.last.body == b"from the client"
     hcm.rig.peer.finish()
     hcm.rig.turn(2)
-    assert hcm.last.ended and hcm.connection.is_open and not hcm.last.destroyed
-    hcm.last.decoder.encode_data(Buffer(b"the rest"), True)
-    assert hcm.got() == b"the rest"
     assert hcm.rig.closed and hcm.last.destroyed
-    assert hcm.lines == ["GET /up 101 DC downstream_remote_disconnect 15 25 0 DownstreamEnd"]
+    assert hcm.lines == ["GET /up 101 DC downstream_remote_disconnect 15 17 0 DownstreamEnd"]
+    assert hcm.stat("downstream_cx_destroy_remote_active_rq") == 1
     assert hcm.stat("downstream_cx_upgrades_active") == 0 and hcm.stat("downstream_cx_upgrades_total") == 1
 
 
 def test_an_upstream_that_ends_ends_the_tunnel_after_its_last_bytes() -> None:
     hcm = opened(ALLOWED)
     hcm.last.decoder.encode_data(Buffer(b"bye"), True)
-    assert hcm.got() == b"bye" and hcm.rig.peer.ended and hcm.last.destroyed
+    assert hcm.got() == b"bye" and not hcm.rig.peer.ended and hcm.last.destroyed
+    hcm.advance(1.1)  # as after any answer to a request that is not complete
+    assert hcm.rig.peer.ended and hcm.stat("downstream_cx_delayed_close_timeout") == 1
     assert hcm.lines == ["GET /up 101 - via_upstream 0 3 0 DownstreamEnd"]
 
 

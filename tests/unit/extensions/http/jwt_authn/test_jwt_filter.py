@@ -37,7 +37,8 @@ def passed(harness: HttpHarness) -> Dict[str, str]:
 def test_without_a_token_and_with_a_bad_one() -> None:
     for headers, status, text, error in (
         ([], 401, MISSING, ""), (bearer(spoilt(GOOD)), 401, FAILS, ', error="invalid_token"'),
-        (bearer(token(iss="x")), 401, UNKNOWN, ', error="invalid_token"'), (bearer(token(nbf=1000)), 401, EARLY, ', error="invalid_token"'),
+        (bearer(token(iss="x")), 401, UNKNOWN, ', error="invalid_token"'),
+        (bearer(token(nbf=1000)), 401, EARLY, ', error="invalid_token"'),
     ):
         with HttpHarness([authn()]) as harness:
             got = harness.request(path="/a?b=c", host="h.com", headers=headers)
@@ -67,10 +68,14 @@ def test_every_algorithm(algorithm: str) -> None:
     ("fields", "claims", "text"),
     [
         ({"audiences": ["a", "b/"]}, {"aud": "a"}, ""), ({"audiences": ["a", "b/"]}, {"aud": ["c", "https://b"]}, ""),
-        ({"audiences": ["a"]}, {"aud": ["c"]}, "Audiences in Jwt are not allowed"), ({"audiences": ["a"]}, {}, "Audiences in Jwt are not allowed"),
-        ({"subjects": {"prefix": "s"}}, {"sub": "s1"}, ""), ({"subjects": {"prefix": "s"}}, {}, FAILS), ({"require_expiration": True}, {}, FAILS),
-        ({"require_expiration": True}, {"exp": 5}, ""), ({"max_lifetime": "100s"}, {"exp": 100}, ""), ({"max_lifetime": "100s"}, {"exp": 101}, FAILS),
-        ({"max_lifetime": "100s"}, {}, FAILS), ({}, {"nbf": 60}, ""), ({"clock_skew_seconds": 10}, {"nbf": 60}, EARLY), ({"issuer": ""}, {"iss": "any"}, ""),
+        ({"audiences": ["a"]}, {"aud": ["c"]}, "Audiences in Jwt are not allowed"), ({"audiences": ["a"]},
+        {}, "Audiences in Jwt are not allowed"),
+        ({"subjects": {"prefix": "s"}}, {"sub": "s1"}, ""), ({"subjects": {"prefix": "s"}}, {}, FAILS),
+        ({"require_expiration": True}, {}, FAILS),
+        ({"require_expiration": True}, {"exp": 5}, ""), ({"max_lifetime": "100s"}, {"exp": 100}, ""),
+        ({"max_lifetime": "100s"}, {"exp": 101}, FAILS),
+        ({"max_lifetime": "100s"}, {}, FAILS), ({}, {"nbf": 60}, ""), ({"clock_skew_seconds": 10}, {"nbf": 60}, EARLY),
+        ({"issuer": ""}, {"iss": "any"}, ""),
     ],
 )
 def test_what_a_provider_asks_of_its_tokens(fields: Any, claims: Any, text: str) -> None:
@@ -83,7 +88,8 @@ def test_what_a_provider_asks_of_its_tokens(fields: Any, claims: Any, text: str)
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("Bearer  " + GOOD, ""), ("x Bearer " + GOOD, ""), ("Bearer ," + GOOD, ""), ("bearer " + GOOD, MISSING), (GOOD, MISSING), ("Bearer", MISSING),
+        ("Bearer  " + GOOD, ""), ("x Bearer " + GOOD, ""), ("Bearer ," + GOOD, ""), ("bearer " + GOOD, MISSING),
+        (GOOD, MISSING), ("Bearer", MISSING),
         (f"Bearer {GOOD}, x", "Jwt signature is an invalid Base64url encoded"), ("Bearer x", FORMAT),
     ],
 )
@@ -97,7 +103,8 @@ def test_headers_parameters_and_cookies_that_a_provider_names() -> None:
     assert outcome(filters, bearer(GOOD)) == MISSING and outcome(filters, (), f"/?access_token={GOOD}") == MISSING
     cases: List[Tuple[Lines, str, Dict[str, str], str]] = [
         ([("x-tok", f"JWT {GOOD}"), ("x", "1")], "/", {"x": "1"}, "/"), ([("x-two", GOOD)], "/", {}, "/"),
-        ([], f"/?a=1&t={GOOD.replace('.', '%2e')}&b", {}, "/?a=1&b"), ([("cookie", f"a=b; c={GOOD}")], "/", {"cookie": f"a=b; c={GOOD}"}, "/"),
+        ([], f"/?a=1&t={GOOD.replace('.', '%2e')}&b", {}, "/?a=1&b"),
+        ([("cookie", f"a=b; c={GOOD}")], "/", {"cookie": f"a=b; c={GOOD}"}, "/"),
     ]
     for headers, path, left, path_left in cases:
         with HttpHarness([filters]) as harness:
@@ -110,8 +117,10 @@ def test_of_several_tokens_all_must_be_good_and_the_last_one_speaks_first() -> N
     filters = authn(providers={"p": provider(from_headers=[{"name": "x-1"}, {"name": "x-2"}], from_params=["t"], from_cookies=["c"])})
     early = token(nbf=1000)
     for headers, path, text in (
-        ([("x-1", GOOD), ("x-2", GOOD)], "/", ""), ([("x-1", "bad"), ("x-2", GOOD)], "/", FORMAT), ([("x-1", GOOD), ("x-2", "bad")], "/", FORMAT),
-        ([("x-1", "bad"), ("x-2", early)], "/", EARLY), ([("x-1", early), ("x-1", "bad")], "/", FORMAT), ([("x-1", "bad")], f"/?t={early}", EARLY),
+        ([("x-1", GOOD), ("x-2", GOOD)], "/", ""), ([("x-1", "bad"), ("x-2", GOOD)], "/", FORMAT), ([("x-1", GOOD),
+        ("x-2", "bad")], "/", FORMAT),
+        ([("x-1", "bad"), ("x-2", early)], "/", EARLY), ([("x-1", early), ("x-1", "bad")], "/", FORMAT),
+        ([("x-1", "bad")], f"/?t={early}", EARLY),
         ([("cookie", "c=bad")], f"/?t={early}", FORMAT),
     ):
         assert outcome(filters, headers, path) == text, (headers, path)
@@ -122,7 +131,8 @@ def test_of_several_tokens_all_must_be_good_and_the_last_one_speaks_first() -> N
 
 def test_payload_and_claims_for_the_upstream_and_nobody_else_may_send_them() -> None:
     claims = [
-        {"header_name": "X-Sub", "claim_name": "sub"}, {"header_name": "x-deep", "claim_name": "a.b"}, {"header_name": "x-none", "claim_name": "a.z"},
+        {"header_name": "X-Sub", "claim_name": "sub"}, {"header_name": "x-deep", "claim_name": "a.b"},
+        {"header_name": "x-none", "claim_name": "a.z"},
         {"header_name": "x-dot", "claim_path": [{"key": "c.d"}]}, {"header_name": "x-list", "claim_name": "l"},
     ]
     fields = {"forward_payload_header": "X-Payload", "pad_forward_payload_header": True, "claim_to_headers": claims}
@@ -240,8 +250,10 @@ def test_other_audiences_for_a_requirement() -> None:
 @pytest.mark.parametrize(
     ("match", "yes", "no"),
     [
-        ({"prefix": "/x"}, ["/x", "/xyz?a"], ["/", "/X"]), ({"path": "/y"}, ["/y", "/y?z"], ["/y/"]), ({"prefix": "/Ab", "case_sensitive": False}, ["/aB"], ["/c"]),
-        ({"safe_regex": {"regex": "/a[0-9]+"}}, ["/a1?x"], ["/a1b"]), ({"path_separated_prefix": "/ps"}, ["/ps", "/ps/x"], ["/psx"]),
+        ({"prefix": "/x"}, ["/x", "/xyz?a"], ["/", "/X"]), ({"path": "/y"}, ["/y", "/y?z"], ["/y/"]),
+        ({"prefix": "/Ab", "case_sensitive": False}, ["/aB"], ["/c"]),
+        ({"safe_regex": {"regex": "/a[0-9]+"}}, ["/a1?x"], ["/a1b"]), ({"path_separated_prefix": "/ps"}, ["/ps", "/ps/x"],
+        ["/psx"]),
         ({"prefix": "/", "query_parameters": [{"name": "a", "string_match": {"exact": "1"}}]}, ["/?a=1"], ["/", "/?a=2"]),
     ],
 )
@@ -287,7 +299,8 @@ def test_rules_by_an_object_of_another_filter() -> None:
 def test_a_cors_preflight_passes_if_told_so() -> None:
     preflight = [("origin", "x"), ("access-control-request-method", "GET")]
     for method, headers, passes in (
-        ("OPTIONS", preflight, True), ("OPTIONS", preflight[:1], False), ("GET", preflight, False), ("OPTIONS", [("origin", ""), preflight[1]], False),
+        ("OPTIONS", preflight, True), ("OPTIONS", preflight[:1], False), ("GET", preflight, False),
+        ("OPTIONS", [("origin", ""), preflight[1]], False),
     ):
         with HttpHarness([authn(bypass_cors_preflight=True)]) as harness:
             assert (harness.request(method, headers=headers).status == 200) is passes
@@ -325,11 +338,13 @@ def test_a_remembered_token_must_still_be_for_the_right_audience_and_time() -> N
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"requires": named("zz")}, r"Required provider \['zz'\] is not configured."), ({"providers": {"p": {"issuer": "x"}}}, "local_jwks is required"),
+        ({"requires": named("zz")}, r"Required provider \['zz'\] is not configured."),
+        ({"providers": {"p": {"issuer": "x"}}}, "local_jwks is required"),
         ({"providers": {"p": {"local_jwks": {"inline_string": "{}"}}}}, "Provider 'p' in jwt_authn config has invalid local jwks: Jwks does not have"),
         ({"providers": {"p": provider(claim_to_headers=[{"header_name": "a"}])}}, "exactly one of claim_name and claim_path"),
         ({"rules": [{"match": {"prefix": "/"}, "requirement_name": "zz"}]}, "Wrong requirement_name: zz"),
-        ({"requires": {"extract_only_without_validation": {}}}, "does not support yet"), ({"requires": {"requires_any": {"requirements": [named("p")]}}}, "at least 2"),
+        ({"requires": {"extract_only_without_validation": {}}}, "does not support yet"),
+        ({"requires": {"requires_any": {"requirements": [named("p")]}}}, "at least 2"),
         ({"providers": {"p": provider(remote_jwks={})}}, "jwks_source_specifier|remote_jwks"),
     ],
 )
