@@ -44,10 +44,11 @@ from ..upstream.resolver import LookUp, Resolver, system_look_up
 from ..upstream.tcp_pool import TcpPool
 from ..upstream.transport import UpstreamTransports
 from ..xds.eds import EndpointSubscriptions
+from ..xds.files import ResourceFiles
 from ..xds.rds import RouteConfigs
 from ..xds.secrets import SecretManager
 from .access_logs import AccessLogs, UnopenedSinks
-from .dynamic import DynamicResources, Watched
+from .dynamic import DynamicResources
 from .extensions import Extensions
 from .options import GRADUAL, VALIDATE, Options
 from .runtime import Runtime, connection_settings
@@ -113,7 +114,7 @@ class Server:
         exhausted = self._own.counter("descriptors_exhausted")
         self.descriptors = DescriptorGuard(self.reactor, component_logger("conn_handler"), exhausted)
         self.pool = TcpPool(self.reactor, self.table)
-        self.route_configs = self._route_configs(extensions)
+        self.route_configs = RouteConfigs(self._resource_files(extensions))
         self.context = self._listener_context(extensions, settings, transports)
         self.stats.scope("server").computed("days_until_first_cert_expiring", self._days_until_first_expiry)
         self.listeners = ListenerManager(self.context, float(options.drain_time_s), options.drain_strategy == GRADUAL)
@@ -164,21 +165,13 @@ class Server:
         )
 
     def _discoveries(self, extensions: Extensions) -> Discoveries:
-        unknown_fields = self.stats.scope("server").counter("dynamic_unknown_fields")
-        endpoints = EndpointSubscriptions(
-            extensions.types(), self.reactor, self.file_watcher, self.wall_clock, self.decoding, unknown_fields
-        )
-        return Discoveries(self.reactor, Resolver(self.resolving, self._look_up), self.random, endpoints)
+        resolver = Resolver(self.resolving, self._look_up)
+        return Discoveries(self.reactor, resolver, self.random, EndpointSubscriptions(self._resource_files(extensions)))
 
-    def _route_configs(self, extensions: Extensions) -> RouteConfigs:
+    def _resource_files(self, extensions: Extensions) -> ResourceFiles:
         unknown_fields = self.stats.scope("server").counter("dynamic_unknown_fields")
-        return RouteConfigs(
+        return ResourceFiles(
             extensions.types(), self.reactor, self.file_watcher, self.wall_clock, self.decoding, unknown_fields
-        )
-
-    def _watched(self, extensions: Extensions) -> Watched:
-        return Watched(
-            extensions, self.stats, self.reactor, self.file_watcher, self.wall_clock, self.decoding
         )
 
     def _access_logs(self, extensions: Extensions) -> AccessLogs:

@@ -140,17 +140,8 @@ def _without_entries(body: Dict[str, Any]) -> Tuple[List[List[Any]], Dict[str, A
 class EndpointSubscriptions:
     """The way from clusters to their files: `upstream.discovery.eds.Subscribe`."""
 
-    def __init__(
-        self, types: TypeResolver, reactor: Reactor, watcher: FileWatcher, wall_clock: Callable[[], float],
-        background: Background, unknown_fields: Counter,
-    ) -> None:
-        """unknown_fields: counts what was ignored."""
-        self._types = types
-        self._reactor = reactor
-        self._watcher = watcher
-        self._wall_clock = wall_clock
-        self._background = background
-        self._unknown_fields = unknown_fields
+    def __init__(self, files: ResourceFiles) -> None:
+        self._files = files
 
     def __call__(
         self, config: EdsClusterConfig, name: str, scope: Scope, receive: Receive, path: str
@@ -161,11 +152,5 @@ class EndpointSubscriptions:
         problems = source_problems(source, f"{path}.eds_config")
         if problems:
             raise ConfigError(problems)
-
-        def on_update(found: Endpoints) -> None:
-            self._unknown_fields.inc(sum(one.message.startswith("unknown field") for one in found.warnings))
-            receive(found.assignment)
-        return FileSubscription(
-            source, self._reactor, self._watcher, self._wall_clock, SubscriptionStats(scope),
-            EndpointDecoder(name, self._types).decode, on_update, self._background,
-        )
+        decoder = EndpointDecoder(name, self._files.types)
+        return self._files.subscribe(source, scope, decoder.decode, lambda found: receive(found.assignment))

@@ -13,17 +13,14 @@ import json
 import weakref
 from typing import Callable, Dict, List, Optional, Tuple
 
-from ..config.context import TypeResolver
 from ..config.model.config_source import ConfigSource
 from ..config.model.route import RouteConfiguration
 from ..errors import ConfigError, Problem
-from ..event.background import Background
-from ..event.file_watch import FileWatcher
-from ..event.reactor import Reactor
 from ..http.route_api import RouteTable
-from ..observe.stats import Counter, Scope
+from ..observe.stats import Scope
+from .files import ResourceFiles
 from .response import Rejected, Response, decode_response
-from .subscription import FileSubscription, SubscriptionStats, source_problems
+from .subscription import FileSubscription, source_problems
 from .weak import weakly
 
 # Prepares a table, the configuration at a path; raises ConfigError.
@@ -103,17 +100,10 @@ class DynamicRoutes:
 class RouteConfigs:
     """All tables that connection managers use now, and the subscriptions to those that are discovered."""
 
-    def __init__(
-        self, types: TypeResolver, reactor: Reactor, watcher: FileWatcher, wall_clock: Callable[[], float],
-        background: Background, unknown_fields: Counter,
-    ) -> None:
-        """unknown_fields: counts what was ignored."""
-        self._types = types
-        self._reactor = reactor
-        self._watcher = watcher
-        self._wall_clock = wall_clock
-        self._background = background
-        self._unknown_fields = unknown_fields
+    def __init__(self, files: ResourceFiles) -> None:
+        """files: the way to them."""
+        self._way = files
+        self._wall_clock = files.wall_clock
         self._started = False
         self._static: "weakref.WeakSet[StaticRoutes]" = weakref.WeakSet()
         self._dynamic: "weakref.WeakValueDictionary[str, DynamicRoutes]" = weakref.WeakValueDictionary()
@@ -180,15 +170,10 @@ class RouteConfigs:
     def _subscription(
         self, source: ConfigSource, scope: Scope, routes: DynamicRoutes
     ) -> FileSubscription[Response[RouteConfiguration]]:
-        types = self._types
-        take = weakly(routes, DynamicRoutes.on_update)
-
-        def on_update(response: Response[RouteConfiguration]) -> None:
-            self._unknown_fields.inc(sum(one.message.startswith("unknown field") for one in response.warnings))
-            take(response)
-        return FileSubscription(
-            source, self._reactor, self._watcher, self._wall_clock, SubscriptionStats(scope),
-            lambda data, path: decode_response(data, path, RouteConfiguration, types), on_update, self._background,
+        types = self._way.types
+        return self._way.subscribe(
+            source, scope, lambda data, path: decode_response(data, path, RouteConfiguration, types),
+            weakly(routes, DynamicRoutes.on_update),
         )
 
     def _forget(self, key: str) -> None:

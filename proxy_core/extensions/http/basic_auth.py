@@ -20,6 +20,7 @@ from ...http.events import RequestHead
 from ...http.filter_api import CONTINUE, STOP_ITERATION, FilterStatus, HttpFactoryContext, HttpFilter, HttpFilterFactory
 from ...http.headers import Headers
 from ...http.registry import HttpExtension
+from ...http.routing.inline_headers import INLINE
 from ...http.routing.text import header_value, wire
 from .original_uri import original_uri
 
@@ -94,7 +95,7 @@ class BasicAuthFilter(HttpFilter):
         lines = head.headers.get_all(settings.read_from)
         if not lines:
             return self._missing(head, access, "Missing username and password.", "no_credential")
-        credentials = ",".join(lines) if settings.read_from == "authorization" else lines[0]
+        credentials = ",".join(lines) if settings.read_from in INLINE["request"] else lines[0]
         if not credentials.startswith(_SCHEME):
             return self._missing(head, access, "Expected 'Basic' authentication scheme.", "invalid_scheme")
         name, colon, password = _decoded(credentials[len(_SCHEME):]).partition(":")

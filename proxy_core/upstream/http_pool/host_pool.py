@@ -56,9 +56,10 @@ class WaitingStream:
 class HostPool:
     """See the module docstring. `idle`: the one that was given back last is at the end."""
 
-    __slots__ = ("cluster", "host", "breakers", "stats", "budget", "settings", "max_connection_duration", "idle", "pending", "clients",
-                 "connecting", "idle_timeout", "_max_requests", "_idle_timer", "_reactor", "_opener",
-                 "_will_serve", "_ratio")
+    __slots__ = (
+        "cluster", "host", "breakers", "stats", "budget", "settings", "max_connection_duration", "idle", "pending", "clients",
+        "connecting", "idle_timeout", "_max_requests", "_idle_timer", "_reactor", "_opener", "_will_serve", "_ratio",
+    )
 
     def __init__(
         self, reactor: Reactor, opener: Opener, cluster: Cluster, host: Host, breakers: CircuitBreakers,

@@ -20,7 +20,7 @@ PARTIAL_BODY: Final = "x-envoy-auth-partial-body"
 _TO_REMOVE: Final = "x-envoy-auth-headers-to-remove"
 # What frames the client's message, which is another one than that to the server.
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
-_ALWAYS_TO_CLIENT: Final = frozenset({"www-authenticate", "location", "proxy-authenticate", "status", "content-length"})
+_ALWAYS_TO_CLIENT: Final = frozenset({"www-authenticate", "location", "content-length"})
 
 Pair = Tuple[str, str]
 NameTest = Callable[[str], bool]

@@ -10,13 +10,13 @@ import re
 from typing import Callable, Collection, Dict, Final, List, NamedTuple, Sequence, Tuple
 
 from ....http.events import RequestHead
+from ....http.routing.inline_headers import INLINE
 from ....http.routing.text import wire
 from ....http.routing.values import cookie_value
 from ..bodies import joined
 from .config import JwtProvider
 from .query import decoded_parameters, without_parameter
 
-_JOINED: Final = frozenset({"authorization"})  # several lines are one with commas, as in Envoy's header map
 _TOKEN_CHARACTER: Final = re.compile(r"[A-Za-z0-9_.=-]")
 
 
@@ -66,7 +66,7 @@ def extract(head: RequestHead, locations: Sequence[Location], gone: Collection[L
 
 def _in_header(where: Location, head: RequestHead) -> List[str]:
     lines = head.headers.get_all(where.name)
-    if len(lines) > 1 and where.name in _JOINED:
+    if len(lines) > 1 and where.name in INLINE["request"]:
         lines = [joined(head.headers, where.name) or ""]
     if not where.prefix:
         return lines
