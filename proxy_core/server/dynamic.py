@@ -10,17 +10,15 @@ from ..config.model.cluster import Cluster as ClusterConfig
 from ..config.model.config_source import ConfigSource
 from ..config.model.listener import Listener as ListenerConfig
 from ..errors import ConfigError, Problem
-from ..event.background import Background
-from ..event.file_watch import FileWatcher
-from ..event.reactor import Reactor
 from ..listener.manager import ListenerManager
 from ..observe.stats import StatsStore
 from ..upstream.manager import ClusterManager
 from ..xds.cds import CdsApi
+from ..xds.files import ResourceFiles
 from ..xds.lds import LdsApi
 from ..xds.rds import RouteConfigs
 from ..xds.response import Response
-from ..xds.subscription import FileSubscription, SubscriptionStats, source_problems
+from ..xds.subscription import FileSubscription, source_problems
 from .extensions import Extensions
 
 _PATH = "dynamic_resources"
@@ -35,10 +33,7 @@ class Watched(NamedTuple):
 
     extensions: Extensions
     stats: StatsStore
-    reactor: Reactor
-    watcher: FileWatcher
-    wall_clock: Callable[[], float]
-    background: Background
+    files: ResourceFiles
 
 
 class DynamicResources:
@@ -67,23 +62,17 @@ class DynamicResources:
         self._lds_api = self._cds_api = None
         self._lds: Optional[FileSubscription[Response[ListenerConfig]]] = None
         self._cds: Optional[FileSubscription[Response[ClusterConfig]]] = None
-        extensions, stats, reactor, watcher, wall_clock, background = watched
-        unknown_fields = stats.scope("server").counter("dynamic_unknown_fields")
-        types = extensions.types()
+        extensions, stats, files = watched
         if resources.lds_config is not None:
-            lds = LdsApi(listeners, types, extensions.is_terminal, wall_clock, unknown_fields, on_changed)
-            own = SubscriptionStats(stats.scope("listener_manager.lds"))
-            self._lds = FileSubscription(
-                resources.lds_config, reactor, watcher, wall_clock, own, lds.decode, lds.on_update
-            )
+            lds = LdsApi(listeners, files.types, extensions.is_terminal, files.wall_clock, on_changed)
+            scope = stats.scope("listener_manager.lds")
+            in_front = files._replace(background=None)  # listeners are few
+            self._lds = in_front.subscribe(resources.lds_config, scope, lds.decode, lds.on_update)
             self._lds_api = lds
         if resources.cds_config is not None:
             scope = stats.scope("cluster_manager.cds")
-            cds = CdsApi(clusters, types, wall_clock, scope, unknown_fields, on_changed)
-            self._cds = FileSubscription(
-                resources.cds_config, reactor, watcher, wall_clock, SubscriptionStats(scope), cds.decode,
-                cds.on_update, background,
-            )
+            cds = CdsApi(clusters, files.types, files.wall_clock, scope, on_changed)
+            self._cds = files.subscribe(resources.cds_config, scope, cds.decode, cds.on_update)
             self._cds_api = cds
 
     def start(self, listen: Callable[[], bool], on_ready: Callable[[], None]) -> None:

@@ -48,7 +48,7 @@ from ..xds.files import ResourceFiles
 from ..xds.rds import RouteConfigs
 from ..xds.secrets import SecretManager
 from .access_logs import AccessLogs, UnopenedSinks
-from .dynamic import DynamicResources
+from .dynamic import DynamicResources, Watched
 from .extensions import Extensions
 from .options import GRADUAL, VALIDATE, Options
 from .runtime import Runtime, connection_settings
@@ -206,8 +206,8 @@ class Server:
                 problems.extend(error.problems)
         try:
             self.dynamic = DynamicResources(
-                bootstrap, self.listeners, self.clusters, self._watched(extensions), self.route_configs,
-                self.on_resources_changed,
+                bootstrap, self.listeners, self.clusters, Watched(extensions, self.stats, self._resource_files(extensions)),
+                self.route_configs, self.on_resources_changed,
             )
         except ConfigError as error:
             problems.extend(error.problems)

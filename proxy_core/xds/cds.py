@@ -15,7 +15,7 @@ from ..config.context import TypeResolver
 from ..config.model.cluster import Cluster as ClusterConfig
 from ..errors import ConfigError, Problem
 from ..observe.log import component_logger
-from ..observe.stats import Counter, Scope
+from ..observe.stats import Scope
 from ..upstream.manager import ClusterManager, Source
 from .response import Rejected, Resource, Response, decode_response
 
@@ -23,17 +23,16 @@ _log = component_logger("upstream")
 
 
 class CdsApi:
-    """Applies CDS responses. scope: "cluster_manager.cds"; unknown_fields: counts what was ignored;
-    on_applied: called after each; wall_clock: seconds since the epoch."""
+    """Applies CDS responses. scope: "cluster_manager.cds"; on_applied: called after each; wall_clock:
+    seconds since the epoch."""
 
     def __init__(
         self, clusters: ClusterManager, types: TypeResolver, wall_clock: Callable[[], float], scope: Scope,
-        unknown_fields: Counter, on_applied: Callable[[], None],
+        on_applied: Callable[[], None],
     ) -> None:
         self._clusters = clusters
         self._types = types
         self._wall_clock = wall_clock
-        self._unknown_fields = unknown_fields
         self._on_applied = on_applied
         self._reloads = scope.counter("config_reload")
         self._reloaded_at = scope.gauge("config_reload_time_ms")
@@ -53,7 +52,6 @@ class CdsApi:
     def on_update(self, response: Response[ClusterConfig]) -> None:
         """Make the clusters those of the response. Raises Rejected if some could not be."""
         clusters = self._clusters
-        self._unknown_fields.inc(sum(one.message.startswith("unknown field") for one in response.warnings))
         names = {resource.config.name for resource in response.resources}
         known = {**clusters.active, **clusters.warming}
         leaving = sorted(name for name, one in known.items() if one.source.is_dynamic and name not in names)

@@ -18,16 +18,14 @@ from ..config.model.endpoint import (
     ClusterLoadAssignment, LbEndpoint, LoadAssignmentPolicy, LocalityLbEndpoints,
 )
 from ..errors import ConfigError, Problem
-from ..event.background import Background
-from ..event.file_watch import FileWatcher
-from ..event.reactor import Reactor
 from ..network.address import address_of
 from ..observe.log import component_logger
-from ..observe.stats import Counter, Scope
+from ..observe.stats import Scope
 from ..upstream.discovery.eds import Assignment, Receive
 from ..upstream.discovery.members import Member
+from .files import ResourceFiles
 from .response import Rejected, decode_envelope, unpack
-from .subscription import FileSubscription, SubscriptionStats, source_problems
+from .subscription import FileSubscription, source_problems
 
 _MARSHAL_VERSION: Final = 2  # without references, so that equal values are equal bytes
 _DNS_HINT: Final = ". Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'"

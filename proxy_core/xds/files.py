@@ -5,7 +5,7 @@ Place in the data's way: the server makes one `ResourceFiles`; who wants resourc
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 from ..config.context import TypeResolver
 from ..config.model.config_source import ConfigSource
@@ -17,13 +17,14 @@ from .subscription import FileSubscription, R, SubscriptionStats
 
 
 class ResourceFiles(NamedTuple):
-    """wall_clock: seconds since the epoch. background: decodes what is large. unknown_fields: counts what was ignored."""
+    """wall_clock: seconds since the epoch. background: decodes what is large; None: nothing is done there. unknown_fields:
+    counts what was ignored."""
 
     types: TypeResolver
     reactor: Reactor
     watcher: FileWatcher
     wall_clock: Callable[[], float]
-    background: Background
+    background: Optional[Background]
     unknown_fields: Counter
 
     def subscribe(

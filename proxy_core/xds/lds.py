@@ -22,7 +22,6 @@ from ..listener.lists import Origin
 from ..listener.manager import Failure, ListenerManager
 from ..listener.update import Batch
 from ..observe.log import component_logger
-from ..observe.stats import Counter
 from .response import Rejected, Resource, Response, decode_response
 
 # Envoy's own sentences say which listener they are about.
@@ -33,25 +32,22 @@ _log = component_logger("upstream")  # Envoy's choice
 
 class LdsApi:
     """Applies LDS responses. is_terminal: whether the network filter of a type ends its chain; wall_clock:
-    seconds since the epoch; unknown_fields: counts what was ignored; on_applied: called after each."""
+    seconds since the epoch; on_applied: called after each."""
 
     def __init__(
         self, listeners: ListenerManager, types: TypeResolver, is_terminal: IsTerminal,
-        wall_clock: Callable[[], float], unknown_fields: Counter, on_applied: Callable[[], None],
+        wall_clock: Callable[[], float], on_applied: Callable[[], None],
     ) -> None:
         self._listeners = listeners
         self._types = types
         self._is_terminal = is_terminal
         self._wall_clock = wall_clock
-        self._unknown_fields = unknown_fields
         self._on_applied = on_applied
         self._unnamed: Dict[str, ListenerConfig] = {}  # the names made up for listeners without one
 
     def decode(self, data: bytes, path: str) -> Response[ListenerConfig]:
         """The content of a file. Raises ConfigError, Rejected."""
-        response = decode_response(data, path, ListenerConfig, self._types)
-        self._unknown_fields.inc(sum(one.message.startswith("unknown field") for one in response.warnings))
-        return response
+        return decode_response(data, path, ListenerConfig, self._types)
 
     def on_update(self, response: Response[ListenerConfig]) -> None:
         """Make the listeners those of the response. Raises Rejected if some could not be."""

@@ -38,10 +38,9 @@ from proxy_core.upstream.monitoring import Monitors
 from proxy_core.upstream.tcp_pool import TcpPool
 from proxy_core.upstream.transport import UpstreamTransports
 from proxy_core.xds.secrets import SecretManager
-from tests.support.peers import Peer, Server, connect
+from tests.support.peers import Peer, Server, connect, turn_until
 
 Json = Dict[str, Any]
-MOST_TURNS = 500
 TYPE = "type.googleapis.com/envoy.extensions."
 
 
@@ -229,12 +228,7 @@ class Engine:
 
     def until(self, true: Callable[[], Any]) -> None:
         """Turn until something holds; a test that waits for what never comes fails."""
-        for _ in range(MOST_TURNS):
-            self.pump()
-            if true():
-                return
-            self.reactor.turn(0.002)
-        raise AssertionError(f"not so after {MOST_TURNS} turns")
+        turn_until(self.reactor, self.peers, true)
 
     def advance(self, seconds: float) -> None:
         """Let simulated time pass, and the engine notice."""

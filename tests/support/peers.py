@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Any, Optional
+from typing import Any, Callable, Iterable, Optional
+
+from proxy_core.event.reactor import Reactor
+
+MOST_TURNS = 500
 
 
 # Kernel buffers of the far ends: small, so that a far end that does not read is soon noticed.
@@ -136,3 +140,14 @@ class RefusedPort:
     def close(self) -> None:
         """Give the port back."""
         self._sock.close()
+
+
+def turn_until(reactor: Reactor, peers: Iterable[Peer], true: Callable[[], Any]) -> None:
+    """Turn until something holds, far ends moving what they can; a test that waits for what never comes fails."""
+    for _ in range(MOST_TURNS):
+        for peer in peers:
+            peer.pump()
+        if true():
+            return
+        reactor.turn(0.002)
+    raise AssertionError(f"not so after {MOST_TURNS} turns")

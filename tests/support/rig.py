@@ -14,9 +14,8 @@ from proxy_core.filters.chain import WriteChain
 from proxy_core.testing.bench import Bench
 from proxy_core.testing.recording import RecordingFilter
 from proxy_core.testing.scripted import ScriptedPeer, ScriptedSelector, ScriptedSocket
-from tests.support.peers import Peer
+from tests.support.peers import Peer, turn_until
 
-MOST_TURNS = 500
 
 
 class RealPeer(Peer):
@@ -97,12 +96,7 @@ class Rig(Bench):
 
     def until(self, true: Callable[[], Any]) -> None:
         """Turn until something holds; a test that waits for what never comes fails."""
-        for _ in range(MOST_TURNS):
-            self.peer.pump()
-            if true():
-                return
-            self.reactor.turn(0.002)
-        raise AssertionError(f"not so after {MOST_TURNS} turns")
+        turn_until(self.reactor, [self.peer], true)
 
     def advance(self, seconds: float) -> None:
         """Let simulated time pass at once, and the reactor notice."""

@@ -7,7 +7,6 @@ import json
 from typing import Any, Dict, List
 
 from proxy_core.listener.lists import Entry, Origin
-from proxy_core.observe.stats import Counter
 from proxy_core.xds.lds import LdsApi
 from proxy_core.xds.response import Rejected
 from tests.support.engine import Engine, Json, bootstrap, network_filter
@@ -21,10 +20,10 @@ class Updated(Engine):
 
     def __init__(self, *static: Json, clusters: Any = (), runtime: Any = None, **settings: Any) -> None:
         super().__init__(bootstrap(list(static), clusters, runtime), **{"drain_time": 10.0, "gradual": True, **settings})
-        self.unknown_fields = Counter("unknown_fields")
+        self.ignored: List[str] = []  # what the last update said that nobody understands
         self.applied = 0
         self.lds = LdsApi(
-            self.listeners, self.extensions.types(), self.extensions.is_terminal, self.clock, self.unknown_fields, self._count
+            self.listeners, self.extensions.types(), self.extensions.is_terminal, self.clock, self._count
         )
 
     def _count(self) -> None:
@@ -35,7 +34,9 @@ class Updated(Engine):
         resources = [{"@type": LISTENER, **one} for one in listeners]
         data = json.dumps({"version_info": version, "resources": resources}).encode()
         try:
-            self.lds.on_update(self.lds.decode(data, "lds.json"))
+            response = self.lds.decode(data, "lds.json")
+            self.ignored = [warning.message for warning in response.warnings]
+            self.lds.on_update(response)
         except Rejected as rejected:
             return str(rejected)
         return ""

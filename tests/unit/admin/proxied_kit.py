@@ -9,10 +9,8 @@ from proxy_core.admin.api import Response
 from proxy_core.buffer import Buffer
 from proxy_core.filters.api import CONTINUE, STOP_ITERATION, FilterManager, FilterStatus, NetworkFilter
 from tests.support.engine import address, cluster, listener, network_filter
-from tests.support.peers import Peer, Server, connect
+from tests.support.peers import Peer, Server, connect, turn_until
 from tests.unit.admin.admin_kit import AdminRig
-
-MOST_TURNS = 500
 
 
 class Parking(NetworkFilter):
@@ -56,13 +54,7 @@ class ProxiedRig(AdminRig):
         self.peers: List[Peer] = []
 
     def until(self, true: Callable[[], Any]) -> None:
-        for _ in range(MOST_TURNS):
-            for peer in self.peers:
-                peer.pump()
-            if true():
-                return
-            self.server.reactor.turn(0.002)
-        raise AssertionError(f"not so after {MOST_TURNS} turns")
+        turn_until(self.server.reactor, self.peers, true)
 
     def put_in_front(self, name: str, make: Callable[[], NetworkFilter]) -> None:
         """A filter of the test's own, first in the chain."""

@@ -58,10 +58,10 @@ def test_reuse_port_can_not_change_and_two_listeners_can_not_have_one_address_or
     assert engine.names == ["main"]
 
 
-def test_unknown_fields_are_counted_and_do_no_harm(new: NewUpdated) -> None:
+def test_unknown_fields_are_warnings_and_do_no_harm(new: NewUpdated) -> None:
     engine = new()
     assert engine.push({**listener(ECHO), "nosuch": 1}) == ""
-    assert (engine.unknown_fields.value, engine.names, engine.applied) == (1, ["main"], 1)
+    assert (len(engine.ignored), engine.names, engine.applied) == (1, ["main"], 1)
 
 
 # -- draining meets updates --------------------------------------------------------------------------------------------

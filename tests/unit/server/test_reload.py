@@ -17,11 +17,10 @@ from proxy_core.server.reload import Reloader
 from proxy_core.server.server import Server
 from proxy_core.testing.clock import SimulatedClock
 from tests.support.engine import Json, address, cluster, listener, network_filter
-from tests.support.peers import Peer, connect
+from tests.support.peers import Peer, connect, turn_until
 from tests.support.peers import Server as Upstream
 
 ECHO = network_filter("echo")
-MOST_TURNS = 500
 
 
 def says(text: str) -> Json:
@@ -62,13 +61,7 @@ class Reloaded:
         return self.peers[-1]
 
     def until(self, true: Callable[[], Any]) -> None:
-        for _ in range(MOST_TURNS):
-            for peer in self.peers:
-                peer.pump()
-            if true():
-                return
-            self.server.reactor.turn(0.002)
-        raise AssertionError(f"not so after {MOST_TURNS} turns")
+        turn_until(self.server.reactor, self.peers, true)
 
     def echoes(self, client: Peer, data: bytes = b"hello") -> None:
         client.send(data)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
 
-from proxy_core.config.model.config_source import ConfigSource, PathConfigSource
 from proxy_core.config.model.discovery import EdsClusterConfig
 from proxy_core.config.registry import TypeRegistry
 from proxy_core.errors import ConfigError
-from proxy_core.event.file_watch import POLL_INTERVAL, FileWatcher
-from proxy_core.event.reactor import Reactor
-from proxy_core.observe.stats import StatsStore
-from proxy_core.testing.clock import SimulatedClock
 from proxy_core.upstream.discovery.eds import Assignment
 from proxy_core.xds.eds import EndpointDecoder, EndpointSubscriptions
 from proxy_core.xds.response import Rejected
 from proxy_core.xds.subscription import LARGE
-from tests.support.discovered import Held, Json, assignment, endpoint
+from tests.support.discovered import Json, assignment, endpoint
+from tests.support.watched_file import WatchedFile
 
 TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 
@@ -171,41 +166,21 @@ def test_a_rejected_file_does_not_spoil_what_is_remembered() -> None:
 # -- subscriptions
 # -----------------------------------------------------------------------------------------------------------
 
-class Subscribed:
+class Subscribed(WatchedFile):
     """One cluster's subscription to a real file, under simulated time."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "eds.json"
-        self.clock = SimulatedClock()
-        self.errors: List[Exception] = []
-        self.reactor = Reactor(self.clock, report=self.errors.append)
-        self.store = StatsStore(self.clock)
-        self.background = Held()
-        self.unknown = self.store.scope("server").counter("dynamic_unknown_fields")
-        watcher = FileWatcher(self.reactor, wall_clock=self.clock)
-        self.subscribe = EndpointSubscriptions(
-            TypeRegistry(), self.reactor, watcher, self.clock, self.background, self.unknown
-        )
+        super().__init__(directory / "eds.json")
+        self.subscribe = EndpointSubscriptions(self.files)
         self.received: List[Optional[Assignment]] = []
 
     def start(self) -> None:
-        config = EdsClusterConfig(ConfigSource(path_config_source=PathConfigSource(str(self.path))))
+        config = EdsClusterConfig(self.source)
         self.subscription = self.subscribe(config, "c", self.store.scope("cluster.c"), self.received.append, "p")
         self.subscription.start()
 
-    def move_in(self, data: bytes) -> None:
-        fresh = self.path.with_name("fresh")
-        fresh.write_bytes(data)
-        os.utime(fresh, (self.clock.now - 9, self.clock.now - 9))
-        fresh.rename(self.path)
-
-    def poll(self) -> None:
-        self.clock.advance(POLL_INTERVAL)
-        self.reactor.turn(0)
-
     def counts(self) -> List[int]:
-        names = ("update_attempt", "update_success", "update_failure", "update_rejected")
-        return [self.store.counters[f"cluster.c.{name}"].value for name in names]
+        return self.counters("cluster.c", ("update_attempt", "update_success", "update_failure", "update_rejected"))
 
 
 @pytest.fixture

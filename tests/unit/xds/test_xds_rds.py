@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Optional
 
 import pytest
 
-from proxy_core.config.model.config_source import ConfigSource, PathConfigSource
 from proxy_core.config.model.route import RouteConfiguration
-from proxy_core.config.registry import TypeRegistry
 from proxy_core.errors import ConfigError, Problem
-from proxy_core.event.file_watch import POLL_INTERVAL, FileWatcher
-from proxy_core.event.reactor import Reactor
-from proxy_core.observe.stats import StatsStore
-from proxy_core.testing.clock import SimulatedClock
 from proxy_core.xds.rds import DynamicRoutes, RouteConfigs
-from tests.support.discovered import Held
+from tests.support.watched_file import WatchedFile
 
 TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 Json = Dict[str, Any]
@@ -51,33 +44,15 @@ def named(name: str = "r1", *hosts: str, **fields: Any) -> Json:
     return {"name": name, "virtual_hosts": [{"name": host, "domains": [host]} for host in hosts], **fields}
 
 
-class Rig:
+class Rig(WatchedFile):
     """RDS with one file under simulated time."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "rds.json"
-        self.clock = SimulatedClock()
-        self.reactor = Reactor(self.clock)
-        self.store = StatsStore(self.clock)
-        self.watcher = FileWatcher(self.reactor, wall_clock=self.clock)
-        self.unknown = self.store.scope("server").counter("dynamic_unknown_fields")
-        self.configs = RouteConfigs(TypeRegistry(), self.reactor, self.watcher, self.clock, Held(), self.unknown)
-
-    def source(self, path: Optional[Path] = None) -> ConfigSource:
-        return ConfigSource(path_config_source=PathConfigSource(str(path or self.path)))
+        super().__init__(directory / "rds.json")
+        self.configs = RouteConfigs(self.files)
 
     def subscribe(self, name: str = "r1", prefix: str = "http.w") -> DynamicRoutes:
-        return self.configs.dynamic(self.source(), name, self.store.scope(prefix), prepare, "p.rds")
-
-    def move_in(self, data: bytes) -> None:
-        fresh = self.path.with_name("fresh")
-        fresh.write_bytes(data)
-        os.utime(fresh, (self.clock.now - 9, self.clock.now - 9))
-        fresh.rename(self.path)
-
-    def poll(self) -> None:
-        self.clock.advance(POLL_INTERVAL)
-        self.reactor.turn(0)
+        return self.configs.dynamic(self.source, name, self.store.scope(prefix), prepare, "p.rds")
 
     def update(self, data: bytes) -> None:
         self.move_in(data)
@@ -86,7 +61,7 @@ class Rig:
     def counts(self, prefix: str = "http.w.rds.r1") -> List[int]:
         """attempt, success, failure, rejected, empty, config_reload"""
         names = ("update_attempt", "update_success", "update_failure", "update_rejected", "update_empty", "config_reload")
-        return [self.store.counters[f"{prefix}.{name}"].value for name in names]
+        return self.counters(prefix, names)
 
 
 @pytest.fixture

@@ -14,32 +14,25 @@ from proxy_core.config.model.config_source import ConfigSource, PathConfigSource
 from proxy_core.config.model.listener import Listener
 from proxy_core.config.registry import TypeRegistry
 from proxy_core.errors import ConfigError, Problem
-from proxy_core.event.file_watch import POLL_INTERVAL, FileWatcher
-from proxy_core.event.reactor import Reactor
-from proxy_core.observe.stats import StatsStore
-from proxy_core.testing.clock import SimulatedClock
 from proxy_core.xds.response import Rejected, Response, decode_response
-from proxy_core.xds.subscription import FileSubscription, SubscriptionStats, source_problems
+from proxy_core.xds.subscription import source_problems
+from tests.support.watched_file import WatchedFile, move_in
 
 COUNTERS = ("update_attempt", "update_success", "update_failure", "update_rejected")
 
 
-class Subscribed:
+class Subscribed(WatchedFile):
     """A subscription whose receiver rejects versions that begin with "bad"."""
 
     def __init__(self, directory: Path, watched: str = "") -> None:
-        self.directory = directory
-        self.clock = SimulatedClock()
-        self.errors: List[Exception] = []
-        self.reactor = Reactor(self.clock, report=self.errors.append)
-        self.store = StatsStore(self.clock)
-        self.watcher = FileWatcher(self.reactor, wall_clock=self.clock)
+        super().__init__(directory / "lds.json")
         self.received: List[str] = []
-        folder = WatchedDirectory(watched) if watched else None
-        self.source = ConfigSource(path_config_source=PathConfigSource(str(directory / "lds.json"), folder))
-        self.subscription = FileSubscription(
-            self.source, self.reactor, self.watcher, self.clock, SubscriptionStats(self.store.scope("x.lds")),
-            lambda data, path: decode_response(data, path, Listener, TypeRegistry()), self._take,
+        source = self.source
+        if watched:
+            source = ConfigSource(path_config_source=PathConfigSource(str(self.path), WatchedDirectory(watched)))
+        self.subscription = self.files.subscribe(
+            source, self.store.scope("x.lds"),
+            lambda data, path: decode_response(data, path, Listener, self.files.types), self._take,
         )
 
     def _take(self, response: Response[Listener]) -> None:
@@ -47,27 +40,16 @@ class Subscribed:
         if response.version_info.startswith("bad"):
             raise Rejected("of the test")
 
-    def move_in(self, content: Any, name: str = "lds.json") -> None:
-        """Replace a file as one should: each time another inode."""
-        text = content if isinstance(content, str) else json.dumps(content)
-        fresh = self.directory / "fresh"
-        fresh.write_text(text, encoding="utf-8")
-        os.utime(fresh, (self.clock.now - 9, self.clock.now - 9))
-        fresh.rename(self.directory / name)
-        self._date_directory()
-
-    def _date_directory(self) -> None:
-        """Directories have the date of the real clock; the simulated one is another."""
-        os.utime(self.directory, (self.clock.now - 9, self.clock.now - 9))
-
-    def poll(self, times: int = 1) -> None:
-        for _ in range(times):
-            self.clock.advance(POLL_INTERVAL)
-            self.reactor.turn(0)
+    def put(self, content: Any, name: str = "lds.json") -> None:
+        """Replace a file, and date the directory: it has the date of the real clock, the simulated one is another."""
+        then = self.clock.now - 9
+        data = content if isinstance(content, str) else json.dumps(content)
+        move_in(self.path.with_name(name), data.encode(), then)
+        os.utime(self.path.parent, (then, then))
 
     @property
     def counts(self) -> List[int]:
-        return [self.store.counters[f"x.lds.{name}"].value for name in COUNTERS]
+        return self.counters("x.lds", COUNTERS)
 
     def value(self, name: str) -> Any:
         stat: Any = self.store.find(f"x.lds.{name}")
@@ -92,7 +74,7 @@ def subscribed(tmp_path: Path, made: List[Subscribed]) -> Subscribed:
 
 
 def test_the_file_is_read_at_the_start_and_at_each_change(subscribed: Subscribed) -> None:
-    subscribed.move_in({"version_info": "1"})
+    subscribed.put({"version_info": "1"})
     subscribed.subscription.start()
     assert (subscribed.received, subscribed.counts) == (["1"], [1, 1, 0, 0])
     assert subscribed.value("version_text") == "1"
@@ -100,53 +82,62 @@ def test_the_file_is_read_at_the_start_and_at_each_change(subscribed: Subscribed
     assert subscribed.value("update_time") == 1_000_000
     subscribed.poll(3)
     assert subscribed.counts == [1, 1, 0, 0]
-    subscribed.move_in({"version_info": "2"})
+    subscribed.put({"version_info": "2"})
     subscribed.poll(3)
     assert (subscribed.received, subscribed.counts) == (["1", "2"], [2, 2, 0, 0])
 
 
-def test_the_same_content_in_a_new_file_is_an_update_and_a_touched_file_is_none(subscribed: Subscribed) -> None:
-    subscribed.move_in({"version_info": "1"})
+def test_fields_that_nobody_understands_are_counted_at_each_update(subscribed: Subscribed) -> None:
+    one = {"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", "name": "a", "nosuch": 1}
+    subscribed.put({"version_info": "1", "resources": [one]})
     subscribed.subscription.start()
-    subscribed.move_in({"version_info": "1"})
+    subscribed.put({"version_info": "bad 2", "resources": [one, {**one, "name": "b"}]})
+    subscribed.poll(2)
+    assert subscribed.received == ["1", "bad 2"] and subscribed.unknown.value == 3
+
+
+def test_the_same_content_in_a_new_file_is_an_update_and_a_touched_file_is_none(subscribed: Subscribed) -> None:
+    subscribed.put({"version_info": "1"})
+    subscribed.subscription.start()
+    subscribed.put({"version_info": "1"})
     subscribed.poll(2)
     assert subscribed.counts == [2, 2, 0, 0]
-    os.utime(subscribed.directory / "lds.json", (1.0, 1.0))
+    os.utime(subscribed.path, (1.0, 1.0))
     subscribed.poll(2)
     assert subscribed.counts == [2, 2, 0, 0]
 
 
 def test_a_file_that_can_not_be_read_or_decoded_is_a_failure_and_the_version_stays(subscribed: Subscribed) -> None:
-    subscribed.move_in({"version_info": "1"})
+    subscribed.put({"version_info": "1"})
     subscribed.subscription.start()
     for number, broken in enumerate(('{"version_info": "2", ', "", "[]", '{"resources": 1}'), 1):
-        subscribed.move_in(broken)
+        subscribed.put(broken)
         subscribed.poll(2)
         assert subscribed.counts == [1 + number, 1, number, 0]
     assert (subscribed.received, subscribed.value("version_text")) == (["1"], "1")
-    subscribed.move_in({"version_info": "3"})
+    subscribed.put({"version_info": "3"})
     subscribed.poll()
     assert subscribed.value("version_text") == "3"
 
 
 def test_what_the_receiver_refuses_is_a_rejection_and_the_version_stays(subscribed: Subscribed) -> None:
-    subscribed.move_in({"version_info": "1"})
+    subscribed.put({"version_info": "1"})
     subscribed.subscription.start()
-    subscribed.move_in({"version_info": "bad 2"})
+    subscribed.put({"version_info": "bad 2"})
     subscribed.poll()
     assert (subscribed.counts, subscribed.value("version_text")) == ([2, 1, 0, 1], "1")
 
 
 def test_what_was_wrong_last_is_kept_until_the_file_is_good(subscribed: Subscribed) -> None:
     error = subscribed.store.texts["proxy_core.config_update_error"]
-    subscribed.move_in({"version_info": "1"})
+    subscribed.put({"version_info": "1"})
     subscribed.subscription.start()
     assert error.value == ""
     for broken, why in (("[]", "expected"), ({"version_info": "bad 2"}, "")):
-        subscribed.move_in(broken)
+        subscribed.put(broken)
         subscribed.poll()
-        assert error.value.startswith(f"{subscribed.directory / 'lds.json'}: ") and why in error.value
-    subscribed.move_in({"version_info": "3"})
+        assert error.value.startswith(f"{subscribed.path}: ") and why in error.value
+    subscribed.put({"version_info": "3"})
     subscribed.poll()
     assert error.value == ""
 
@@ -156,10 +147,10 @@ def test_a_file_that_is_gone_is_left_alone_and_one_that_is_missing_at_the_start_
 ) -> None:
     subscribed.subscription.start()
     assert subscribed.counts == [1, 0, 1, 0]
-    subscribed.move_in({"version_info": "1"})
+    subscribed.put({"version_info": "1"})
     subscribed.poll()
     assert subscribed.received == ["1"]
-    (subscribed.directory / "lds.json").unlink()
+    (subscribed.path).unlink()
     subscribed.poll(3)
     assert subscribed.counts == [2, 1, 1, 0]
 
@@ -167,23 +158,23 @@ def test_a_file_that_is_gone_is_left_alone_and_one_that_is_missing_at_the_start_
 def test_a_change_in_the_watched_directory_is_a_reason_to_read_again_once(tmp_path: Path, made: List[Subscribed]) -> None:
     one = Subscribed(tmp_path, watched=str(tmp_path))
     made.append(one)
-    one.move_in({"version_info": "1"})
+    one.put({"version_info": "1"})
     one.subscription.start()
-    one.move_in("x", name="other")
+    one.put("x", name="other")
     os.utime(tmp_path, (one.clock.now - 5, one.clock.now - 5))
     one.poll(3)
     assert one.counts == [2, 2, 0, 0]
-    one.move_in({"version_info": "2"})
+    one.put({"version_info": "2"})
     os.utime(tmp_path, (one.clock.now - 4, one.clock.now - 4))
     one.poll(3)
     assert (one.counts, one.received) == ([3, 3, 0, 0], ["1", "1", "2"])
 
 
 def test_after_close_nothing_is_read(subscribed: Subscribed) -> None:
-    subscribed.move_in({"version_info": "1"})
+    subscribed.put({"version_info": "1"})
     subscribed.subscription.start()
     subscribed.subscription.close()
-    subscribed.move_in({"version_info": "2"})
+    subscribed.put({"version_info": "2"})
     subscribed.poll(3)
     assert subscribed.received == ["1"]
 
@@ -217,15 +208,15 @@ def test_a_source_is_a_file_in_one_of_two_spellings_and_of_version_3() -> None:
 def test_a_check_names_the_file_and_changes_and_counts_nothing(subscribed: Subscribed) -> None:
     def judge(response: Response[Listener]) -> List[Problem]:
         return [Problem("resources[0].name", "of the test")] if response.version_info == "1" else []
-    path = str(subscribed.directory / "lds.json")
+    path = str(subscribed.path)
     found = subscribed.subscription.check(judge)
     assert len(found) == 1 and found[0].path == path
     for content, where in (
         ({"version_info": "1"}, f"{path}: resources[0].name"), ({"version_info": 1}, f"{path}: version_info"),
         ({"nosuch": 1}, f"{path}: nosuch"), ({"resources": [{"@type": "t/other"}]}, path), ("{", path),
     ):
-        subscribed.move_in(content)
+        subscribed.put(content)
         assert [problem.path for problem in subscribed.subscription.check(judge)] == [where]
-    subscribed.move_in({"version_info": "2"})
+    subscribed.put({"version_info": "2"})
     assert subscribed.subscription.check(judge) == []
     assert (subscribed.received, subscribed.counts) == ([], [0, 0, 0, 0])
